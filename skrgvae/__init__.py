@@ -1,0 +1,8 @@
+"""Hierarchical sparse features for scikit-learn, learned without labels."""
+
+from skrgvae.estimator import HierarchicalSparseEncoder
+from skrgvae.presets import DENSITY_PRESET
+
+__version__ = "0.1.0"
+
+__all__ = ["DENSITY_PRESET", "HierarchicalSparseEncoder", "__version__"]

@@ -1,0 +1,84 @@
+"""The one place that touches private or versioned parts of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn < 1.9 has no callbacks
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in for scikit-learn's."""
+
+
+# Attributes that scikit-learn itself sets for, and takes away after, a fit with callbacks.
+CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx")
+
+
+class EpochCallbacks:
+    """scikit-learn's callback protocol for a fit whose subtasks are epochs.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like
+        Handed to callbacks that ask for it.
+    max_iter : int
+        Epochs at most.
+    """
+
+    def __init__(self, estimator: Any, X: Any, max_iter: int) -> None:
+        self._estimator = estimator
+        self._X = X
+        self._root = self._epoch = None
+        if hasattr(estimator, "_init_callback_context"):
+            self._root = estimator._init_callback_context(max_subtasks=max_iter)
+
+    def begin_fit(self) -> None:
+        """Tell the callbacks that training starts."""
+        if self._root is not None:
+            self._root.call_on_fit_task_begin(estimator=self._estimator, X=self._X)
+
+    def begin_epoch(self) -> None:
+        """Tell the callbacks that an epoch starts."""
+        if self._root is not None:
+            self._epoch = self._root.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(estimator=self._estimator, X=self._X)
+
+    def end_epoch(self, attributes: Callable[[], dict[str, Any]]) -> bool:
+        """Tell the callbacks that the epoch ended; True when one of them wants to stop.
+
+        Parameters
+        ----------
+        attributes : callable
+            Gives the fitted attributes as if training ended here; called when one asks for them.
+        """
+        if self._epoch is None:
+            return False
+        return self._epoch.call_on_fit_task_end(
+            estimator=self._estimator, X=self._X, reconstruction_attributes=attributes
+        )
+
+    def end_fit(self, attributes: dict[str, Any]) -> None:
+        """Tell the callbacks that training ended."""
+        if self._root is not None:
+            self._root.call_on_fit_task_end(
+                estimator=self._estimator, X=self._X, reconstruction_attributes=attributes
+            )
+
+
+__all__ = [
+    "CALLBACK_STATE",
+    "CallbackSupportMixin",
+    "EpochCallbacks",
+    "Interval",
+    "StrOptions",
+    "check_feature_names_in",
+    "fit_context",
+]

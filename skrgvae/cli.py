@@ -1,0 +1,273 @@
+"""The command ``skrgvae``.
+
+What takes time to import is imported by the functions that need it, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TextIO
+
+from skrgvae import __version__
+
+if TYPE_CHECKING:
+    from skrgvae.pilot import FoldValues, Method, PilotResult, Scores, Step
+
+_LABELS = {"raw": "raw columns", "pca": "PCA", "encoder": "encoder"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        Arguments; None: those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 2 where the user has something to put right, which stderr then says.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"skrgvae: error: {_message(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("skrgvae: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="skrgvae", description="Deep hierarchies of sparse features for tables and images."
+    )
+    parser.add_argument("--version", action="version", version=f"skrgvae {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_pilot(commands)
+    return parser
+
+
+def _add_pilot(commands: Any) -> None:
+    pilot = commands.add_parser(
+        "pilot",
+        help="compare the features with raw columns and PCA in front of a classifier",
+        description="Compare three sets of features in front of a logistic regression, by "
+        "cross-validation: the raw columns, principal components and the units of a "
+        "hierarchical sparse encoder, which is trained without labels. The table at the end "
+        "tells accuracy, macro F1 and AUC with few and with all labels, what the encoder's "
+        "layers do, and what it costs in seconds.",
+    )
+    pilot.add_argument(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        help="table of numbers: .csv, .csv.gz, .parquet, .npy or .npz (arrays X and y); without "
+        "it, scikit-learn's handwritten digits",
+    )
+    pilot.add_argument(
+        "--target",
+        metavar="COLUMN",
+        help="column with the class labels: its name, or its position (from 0) in arrays; npz "
+        "files have their array y",
+    )
+    pilot.add_argument(
+        "--drop",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="column to leave out, such as an identifier or one that gives the target away; may "
+        "be given more than once",
+    )
+    pilot.add_argument("--json", metavar="FILE", help="write every figure to FILE as JSON")
+    pilot.add_argument(
+        "--seed", metavar="N", type=_seed, default=0, help="random seed (default: %(default)s)"
+    )
+    pilot.add_argument("--quiet", action="store_true", help="show no progress")
+    pilot.set_defaults(run=_pilot)
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2**32 - 1")
+    return seed
+
+
+def _pilot(arguments: argparse.Namespace) -> None:
+    if arguments.data is None and (arguments.target is not None or arguments.drop):
+        raise ValueError("--target and --drop need a DATA file")
+    # Before the work, not after it.
+    json_file = None if arguments.json is None else _writable(Path(arguments.json))
+
+    X, y, source = _data(arguments)
+
+    from skrgvae.pilot import run_pilot
+
+    progress = None if arguments.quiet else _Progress(sys.stderr)
+    try:
+        result = run_pilot(X, y, random_state=arguments.seed, progress=progress)
+    finally:
+        if progress is not None:
+            progress.close()
+    try:
+        if json_file is not None:
+            record = {"source": source, "seed": arguments.seed, **result.to_dict()}
+            _write_atomically(json_file, json.dumps(record, indent=2) + "\n")
+    finally:  # the work was done, whatever became of the file
+        print(_report(source["data"], result))
+
+
+def _data(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
+    """X, y, and where they come from."""
+    if arguments.data is None:
+        from sklearn.datasets import load_digits
+
+        X, y = load_digits(return_X_y=True)
+        # Shares of full ink, which the encoder models as such.
+        return X / 16, y, {"data": "scikit-learn's digits", "target": "digit", "dropped": []}
+
+    from skrgvae.tables import read_table
+
+    table = read_table(arguments.data, arguments.target, arguments.drop)
+    source = {"data": arguments.data, "target": table.target, "dropped": arguments.drop}
+    return table.X, table.y, source
+
+
+def _writable(path: Path) -> Path:
+    if not path.parent.is_dir():
+        raise FileNotFoundError(2, "the folder does not exist", str(path.parent))
+    # What is replaced must be a file, not a device or a link such as /dev/stdout.
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(22, "not a regular file", str(path))
+    return path
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Write a file that is there in full or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class _Progress:
+    """A bar on a terminal; elsewhere a line per fold."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bar = stream.isatty()
+        self._started = monotonic()
+        self._fold = 0
+        self._width = 0
+
+    def __call__(self, step: Step) -> None:
+        seconds = monotonic() - self._started
+        if self._bar:
+            filled = 30 * step.done // step.total
+            what = f"fold {step.fold} of {step.n_folds}: {_LABELS.get(step.method, 'done')}"
+            self._draw(f"[{'#' * filled}{'.' * (30 - filled)}] {what}, {seconds:.0f} s")
+        elif step.fold > self._fold:
+            self._fold = step.fold
+            print(f"fold {step.fold} of {step.n_folds}, {seconds:.0f} s", file=self._stream)
+
+    def close(self) -> None:
+        """Leave the terminal's line empty for what comes next."""
+        if self._bar:
+            self._draw("")
+            self._draw("")
+
+    def _draw(self, line: str) -> None:
+        self._stream.write("\r" + line.ljust(self._width))
+        self._stream.flush()
+        self._width = len(line)
+
+
+def _report(name: str, result: PilotResult) -> str:
+    """Every figure's mean, in aligned text."""
+    scores = [["labels", "features", "number", "accuracy", "macro F1", "AUC"]]
+    scores += [_score_row(method, method.few_labels, "") for method in result.methods]
+    scores += [_score_row(method, method.all_labels, " (all)") for method in result.methods]
+    seconds = [["features", "fit", "transform"]]
+    seconds += [
+        [
+            _LABELS[method.name],
+            _figure(method.fit_seconds, 2),
+            _figure(method.transform_seconds, 2),
+        ]
+        for method in result.methods
+    ]
+    layers = [["layer", "units", "used", "exact zeros"]]
+    layers += [
+        [str(layer.layer), _mean(layer.units), _figure(layer.used, 1), _figure(layer.zero_share)]
+        for layer in result.encoder.layers
+    ]
+    return f"""\
+{name}: {result.n_rows} rows, {result.n_columns} columns, {len(result.class_counts)} classes.
+Figures are means over {result.n_folds} folds, in brackets their standard deviation.
+
+Logistic regression on rows it has not seen
+{_aligned([row for row in scores if row], n_text=2)}
+Whatever needs no labels (encoder, PCA, standardisation) has learned from all training rows of a
+fold, the classifier from the labelled ones alone.{_unconverged(result)}
+
+Seconds to fit on the training rows, and to transform all rows
+{_aligned(seconds, n_text=1)}
+
+Encoder on rows it has not seen: ELBO {_figure(result.encoder.elbo)} nats per row
+{_aligned(layers, n_text=1)}
+Layer 0 is next to the data. Trained for {_mean(result.encoder.epochs)} epochs.
+
+The whole study took {result.seconds:.0f} s."""
+
+
+def _score_row(method: Method, scores: Scores | None, note: str) -> list[str]:
+    if scores is None:
+        return []
+    labels = f"{_mean(scores.n_labels)}{note}"
+    figures = [_figure(values) for values in (scores.accuracy, scores.macro_f1, scores.auc)]
+    return [labels, _LABELS[method.name], _mean(method.n_features), *figures]
+
+
+def _unconverged(result: PilotResult) -> str:
+    found = [s for method in result.methods for s in (method.few_labels, method.all_labels) if s]
+    converged = [value for scores in found for value in scores.converged.values]
+    count = converged.count(False)
+    return f"\n{count} of {len(converged)} classifiers did not converge." if count else ""
+
+
+def _mean(values: FoldValues) -> str:
+    return f"{values.mean:.0f}"
+
+
+def _figure(values: FoldValues, digits: int = 3) -> str:
+    return f"{values.mean:.{digits}f} ({values.std:.{digits}f})"
+
+
+def _aligned(rows: list[list[str]], n_text: int) -> str:
+    """Columns two blanks apart, the first `n_text` flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if position < n_text else cell.rjust(width)
+            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )

@@ -1,0 +1,776 @@
+"""The scikit-learn transformer: validation, arrays in and out, fitted attributes.
+
+torch is imported by the modules that compute (`fitting`, `model`), and those only when a method
+needs them, so that importing the package stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array, issparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skrgvae._sklearn_compat import (
+    CALLBACK_STATE,
+    CallbackSupportMixin,
+    EpochCallbacks,
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+    fit_context,
+)
+from skrgvae.resolve import (
+    check_columns,
+    per_layer,
+    resolve_hidden_layer_sizes,
+    resolve_layer_sizes,
+    resolve_layers,
+    resolve_likelihood,
+    split_rows,
+    training_dtype,
+)
+
+if TYPE_CHECKING:
+    from skrgvae.fitting import Plan
+    from skrgvae.model import Model
+    from skrgvae.network import Architecture, Hierarchy
+    from skrgvae.training import Epoch, History
+
+# Rows (at most) whose features give the training medians behind `components_`.
+MAX_SUMMARY_ROWS = 10_000
+
+
+class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """Sparse features from a deep hierarchy of stochastic layers, learned without labels.
+
+    A variational auto-encoder with several layers of rectified-Gaussian units (exact zeros), all
+    trained jointly, whose posterior keeps the dependencies of the generative model between the
+    layers (Salimans 2016) [1]_. `transform` emits the features of every layer, concatenated.
+
+    Parameters
+    ----------
+    layer_sizes : tuple of int or "auto", default=(300, 200, 100, 50)
+        Latent units per stochastic layer, bottom (next to the data) first. "auto" derives four
+        layers from the number of columns.
+    hidden_layer_sizes : "auto", None, int or tuple of int, default="auto"
+        Widths of the deterministic layers. Entry l is the width of the layer that feeds
+        stochastic layer l in the bottom-up pass, and of the hidden layer in the top-down step
+        that leaves layer l. An int stands for one width everywhere, None for no deterministic
+        layers, and "auto" for what serves the features best, at present None.
+    latent : {"rectified_gaussian", "gaussian"}, default="rectified_gaussian"
+        Law of the latent units.
+    posterior : {"structured", "mean_field"}, default="structured"
+        "structured" merges the data's message with the generative prior, layer by layer;
+        "mean_field" ignores the prior and is there for comparison.
+    likelihood : "auto", str or mapping, default="auto"
+        Family of the columns: "bernoulli" or "gaussian", for all or as a mapping from column
+        name or position to family (columns not named are resolved as by "auto"). "auto" takes
+        "bernoulli" where all columns lie inside [0, 1] and for columns that hold only 0 and 1,
+        "gaussian" otherwise.
+    categorical_features : "from_dtype" or None, default="from_dtype"
+        Categorical columns are not supported yet and refused with their names. With None the
+        dtypes of a data frame are not looked at.
+    batch_norm : bool, default=True
+        Batch normalisation in both passes.
+    feature : {"median", "mean", "active"}, default="median"
+        Statistic of the posterior that `transform` emits: the median has exact zeros, "active"
+        is P(z > 0).
+    layers : "all" or sequence of int, default="all"
+        Layers that `transform` emits, 0 = bottom.
+    sparse_output : bool, default=False
+        Whether `transform` returns a scipy CSR array.
+    optimizer : {"adamax", "adam"}, default="adamax"
+        Optimiser of torch.
+    learning_rate : float, default=4e-3
+        Constant for the first half of the planned steps, then falling linearly to a hundredth.
+    batch_size : int, default=100
+        Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
+    max_iter : int, default=30
+        Epochs (passes over the rows) at most.
+    kl_weight : float, default=1.0
+        Final weight of the KL terms in the training objective.
+    kl_warmup : float, default=0.1
+        Share of the planned steps over which the weight of the KL rises from 0 to `kl_weight`.
+    free_bits : float or sequence of float, default=0.03
+        Floor in nats per unit, one for all layers or one per layer: a unit's batch-mean KL below
+        it is not pushed further down.
+    firing_rate : float or None, default=0.2
+        Share of rows for which a unit is on when training starts. None: plain batch
+        normalisation.
+    skip_connections : bool, default=True
+        Whether the likelihood and all lower priors see every layer above, instead of the next
+        one alone.
+    sparsity_penalty : float, default=0.0
+        Weight of the L1 norm of the sampled units in the training objective (nats per unit of
+        activity).
+    early_stopping : "auto" or bool, default="auto"
+        Whether to stop on the ELBO of held-out rows and keep the best epoch's weights. "auto":
+        with more than 10,000 rows, or when `X_val` is given.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for early stopping when no `X_val` is given.
+    n_iter_no_change : int, default=10
+        Epochs without an improvement of more than `tol` after which training stops.
+    tol : float, default=0.01
+        Smallest improvement of the held-out ELBO that counts, in nats per sample (absolute).
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the previous fit.
+    checkpoint : None, default=None
+        Not supported yet; anything but None is refused.
+    device : str, default="auto"
+        Device of torch: "auto" (a CUDA device where there is one), "cpu", "cuda", "cuda:1", ...
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, order of rows, noise, and the noise of the scores.
+    verbose : int, default=0
+        1: one line per epoch on standard output.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Names of the columns; only where all were strings.
+    n_iter_ : int
+        Epochs run.
+    best_iter_ : int
+        Epoch (1 = first) whose weights were kept: the last one without early stopping.
+    layer_sizes_ : tuple of int
+        Units per stochastic layer.
+    hidden_layer_sizes_ : tuple of int or None
+        Widths of the deterministic layers.
+    likelihood_ : ndarray of str of shape (n_features_in_,)
+        Family of each column.
+    layer_slices_ : list of slice
+        Columns of the output that belong to each emitted layer.
+    components_ : ndarray of shape (layer_sizes_[0], n_features_in_)
+        What a bottom unit adds to the data: E[x] with it at its mean active value and all others
+        at their training medians, minus E[x] with it at 0.
+    history_ : dict of list
+        One entry per epoch: `elbo`, `validation_elbo` (NaN without held-out rows),
+        `reconstruction`, `kl` (one number per layer), all in nats per sample at weight 1, and
+        `kl_weight`, `learning_rate`, `seconds`.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : Linear features, dense.
+    sklearn.decomposition.MiniBatchDictionaryLearning : Linear sparse coding.
+    sklearn.neural_network.BernoulliRBM : One layer of binary units.
+
+    References
+    ----------
+    .. [1] T. Salimans (2016). A Structured Variational Auto-encoder for Learning Deep
+       Hierarchies of Sparse Features. arXiv:1602.08734.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
+    >>> X = load_digits(return_X_y=True)[0] / 16
+    >>> encoder = HierarchicalSparseEncoder((32, 16), max_iter=3, random_state=0)
+    >>> encoder.fit_transform(X).shape
+    (1797, 48)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "layer_sizes": ["array-like", StrOptions({"auto"})],
+        "hidden_layer_sizes": [
+            "array-like",
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
+        "latent": [StrOptions({"rectified_gaussian", "gaussian"})],
+        "posterior": [StrOptions({"structured", "mean_field"})],
+        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"}), Mapping],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "batch_norm": ["boolean"],
+        "feature": [StrOptions({"median", "mean", "active"})],
+        "layers": ["array-like", StrOptions({"all"})],
+        "sparse_output": ["boolean"],
+        "optimizer": [StrOptions({"adamax", "adam"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "kl_weight": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+        "free_bits": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "firing_rate": [Interval(Real, 0, 1, closed="neither"), None],
+        "skip_connections": ["boolean"],
+        "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": [StrOptions({"auto"}), "boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int] | str = (300, 200, 100, 50),
+        *,
+        hidden_layer_sizes: Sequence[int] | int | str | None = "auto",
+        latent: str = "rectified_gaussian",
+        posterior: str = "structured",
+        likelihood: str | Mapping[str | int, str] = "auto",
+        categorical_features: ArrayLike | str | None = "from_dtype",
+        batch_norm: bool = True,
+        feature: str = "median",
+        layers: Sequence[int] | str = "all",
+        sparse_output: bool = False,
+        optimizer: str = "adamax",
+        learning_rate: float = 4e-3,
+        batch_size: int = 100,
+        max_iter: int = 30,
+        kl_weight: float = 1.0,
+        kl_warmup: float = 0.1,
+        free_bits: float | Sequence[float] = 0.03,
+        firing_rate: float | None = 0.2,
+        skip_connections: bool = True,
+        sparsity_penalty: float = 0.0,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 0.01,
+        warm_start: bool = False,
+        checkpoint: str | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.layer_sizes = layer_sizes
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.latent = latent
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.categorical_features = categorical_features
+        self.batch_norm = batch_norm
+        self.feature = feature
+        self.layers = layers
+        self.sparse_output = sparse_output
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.kl_weight = kl_weight
+        self.kl_warmup = kl_warmup
+        self.free_bits = free_bits
+        self.firing_rate = firing_rate
+        self.skip_connections = skip_connections
+        self.sparsity_penalty = sparsity_penalty
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: ArrayLike, y: Any = None, *, X_val: ArrayLike | None = None, **refused: Any
+    ) -> Self:
+        """Learn the hierarchy from rows without labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        X_val : array-like of shape (n_validation_samples, n_features), default=None
+            Rows to stop on; without them, early stopping holds some rows of `X` out.
+        **refused
+            `sample_weight` can't be used yet, and is refused.
+
+        Returns
+        -------
+        self : object
+            Fitted encoder. When `fit` fails, the encoder is left as it was.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or a column can't be used, or if training gives no finite loss.
+        TypeError
+            If `X` is sparse, or an argument is unknown.
+        """
+        from skrgvae.fitting import initial_module, resolve_device, train
+        from skrgvae.model import Model
+
+        _refuse_arguments(refused)
+        self._refuse_checkpoint()
+        callbacks = EpochCallbacks(self, X, self.max_iter)
+        with self._all_or_nothing():
+            previous = getattr(self, "_model", None) if self.warm_start else None
+            self.__dict__.pop("_progress", None)
+            table = self._check_table(X, reset=True, dtype=training_dtype(X))
+            held_out = None if X_val is None else self._check_table(X_val)
+            seed = self._draw_seed()
+            stops = self.early_stopping
+            if stops == "auto":
+                stops = held_out is not None or len(table) > 10_000
+            if not stops:
+                held_out = None
+            elif held_out is None:
+                table, held_out = split_rows(table, self.validation_fraction, seed)
+            architecture = self._resolve_architecture(table)
+            if previous is None:
+                module = initial_module(table, architecture, seed)
+            else:
+                module = _module_to_go_on_with(previous, architecture)
+            device = resolve_device(self.device)
+
+            def attributes_after(history: History) -> dict[str, Any]:
+                model = Model.from_module(module, seed, device)
+                return self._fitted_attributes(model, table, history, len(history.epochs))
+
+            hooks = _FitHooks(callbacks, self.verbose, attributes_after)
+            callbacks.begin_fit()
+            plan = self._plan(architecture, stops=bool(stops), warm=previous is not None)
+            model, history, best = train(module, table, held_out, plan, seed, device, hooks)
+            attributes = self._fitted_attributes(model, table, history, best)
+            callbacks.end_fit(attributes)
+            vars(self).update(attributes)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: ArrayLike, y: Any = None, **refused: Any) -> Self:
+        """Learn from one pass over some rows, going on from earlier calls.
+
+        The first call fixes the family and scale of every column, and the warm-up of the KL is
+        planned over `max_iter` passes over its rows; the learning rate stays constant. After a
+        `fit`, training goes on from its weights with the full weight of the KL.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to learn from.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        **refused
+            `sample_weight` can't be used yet, and is refused.
+
+        Returns
+        -------
+        self : object
+            Fitted encoder. When the call fails, the encoder is left as it was.
+        """
+        from skrgvae.fitting import Progress, initial_module, resolve_device, train_on
+        from skrgvae.training import History
+
+        _refuse_arguments(refused)
+        self._refuse_checkpoint()
+        with self._all_or_nothing():
+            previous: Model | None = getattr(self, "_model", None)
+            first = previous is None
+            table = self._check_table(X, reset=first, dtype=training_dtype(X))
+            progress: Progress | None = getattr(self, "_progress", None)
+            if progress is None:
+                progress = Progress(len(table), self._draw_seed(), warm=not first)
+            if previous is None:
+                module = initial_module(table, self._resolve_architecture(table), progress.seed)
+                history = History()
+            else:
+                module = previous.new_module()
+                history = History.from_dict(self.history_)
+            plan = self._plan(module.architecture, stops=False, warm=progress.warm)
+            device = resolve_device(self.device)
+            model, epoch, progress = train_on(module, table, plan, progress, device)
+            history.epochs.append(epoch)
+            vars(self).update(
+                self._fitted_attributes(model, table, history, len(history.epochs)),
+                _progress=progress,
+            )
+        return self
+
+    def transform(self, X: ArrayLike) -> Any:
+        """Features of the chosen layers, side by side, bottom to top.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, scipy.sparse.csr_array} of shape (n_samples, n_emitted)
+            The statistic `feature` of the posterior of every unit in `layers`, in float32 for
+            float32 input, else float64. It depends on the row alone.
+        """
+        check_is_fitted(self)
+        table = self._check_table(X)
+        features = self._model.features(table, self.feature, self._emitted())
+        return csr_array(features) if self.sparse_output else features
+
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[np.floating]:
+        """Expected rows given emitted values.
+
+        Layers that `transform` does not emit stand at their training medians.
+
+        Parameters
+        ----------
+        Z : {array-like, sparse matrix} of shape (n_samples, n_emitted)
+            Values as `transform` emits them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            E[x | z].
+
+        Raises
+        ------
+        ValueError
+            If layer 0 is not among `layers`, or `feature` is "active".
+        """
+        check_is_fitted(self)
+        emitted = self._emitted()
+        if 0 not in emitted:
+            raise ValueError(f"inverse_transform needs layer 0 among layers. Got {self.layers!r}.")
+        if self.feature == "active":
+            raise ValueError(
+                "inverse_transform needs feature 'median' or 'mean': probabilities of being "
+                "active say nothing about the values. Got 'active'."
+            )
+        Z = check_array(Z, accept_sparse="csr", dtype=[np.float64, np.float32])
+        values = Z.toarray() if issparse(Z) else Z
+        slices = self.layer_slices_
+        if values.shape[1] != slices[-1].stop:
+            raise ValueError(
+                f"Z has {values.shape[1]} features, but {type(self).__name__} emits "
+                f"{slices[-1].stop}."
+            )
+        layers = [
+            np.broadcast_to(median.astype(values.dtype), (len(values), len(median)))
+            for median in self._medians
+        ]
+        for layer, part in zip(emitted, slices, strict=True):
+            layers[layer] = values[:, part]
+        return self._model.decode(layers)
+
+    def score_samples(
+        self, X: ArrayLike, n_importance_samples: int = 1
+    ) -> NDArray[np.floating]:
+        """Lower bound of the log-density of every row, in nats and in the units of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_importance_samples : int, default=1
+            1 gives the ELBO by one joint sample per row and closed-form KL; k > 1 the
+            importance-weighted bound log (1/k) sum_i p(x, z_i) / q(z_i | x). The two must not be
+            compared with each other. The noise of a row is a function of the fitted seed and
+            the row's content.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Larger is better.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_importance_samples, Integral) or n_importance_samples < 1:
+            raise ValueError(
+                "n_importance_samples must be an int in the range [1, inf). "
+                f"Got {n_importance_samples!r}."
+            )
+        return self._model.score(self._check_table(X), int(n_importance_samples))
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Mean ELBO of the rows, in nats per sample; larger is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        float
+        """
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def sample(self, n_samples: int = 1) -> NDArray[np.float64]:
+        """Draw new rows from the generative model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples}. The sampling requires at least one "
+                "sample."
+            )
+        return self._model.sample(int(n_samples), self._draw_seed())
+
+    def unit_summary(self, X: ArrayLike) -> Any:
+        """What every emitted unit does on some rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        pandas.DataFrame, or dict of ndarray where pandas is not installed
+            One row per unit: `layer`, `unit`, `kl` (mean KL in nats, by one sample per row),
+            `zero_share`, `mean` and `std` of the emitted value, and `used`: whether both `kl`
+            and `std` are above 0.01.
+        """
+        from skrgvae.inspection import unit_table
+
+        check_is_fitted(self)
+        table = self._check_table(X)
+        features = self._model.features(table, self.feature, self._emitted())
+        return unit_table(features, self._model.unit_kl(table), self._emitted())
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Names of the emitted features, "layer0_000" and so on: layer (0 = bottom), then unit.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Only checked against the names seen in fit.
+
+        Returns
+        -------
+        ndarray of str of shape (n_emitted,)
+        """
+        check_is_fitted(self)
+        check_feature_names_in(self, input_features)
+        names = []
+        for layer in self._emitted():
+            size = self.layer_sizes_[layer]
+            width = len(str(size - 1))
+            names += [f"layer{layer}_{unit:0{width}d}" for unit in range(size)]
+        return np.asarray(names, dtype=object)
+
+    def impute(self, X: ArrayLike) -> None:
+        """Not available yet: missing values are refused everywhere.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError(
+            "impute is not available yet, as missing values are not. Use "
+            "sklearn.impute.SimpleImputer or IterativeImputer before the encoder."
+        )
+
+    def save(self, path: Any) -> None:
+        """Not available yet.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError("save is not available yet. Use joblib.dump(encoder, path).")
+
+    @classmethod
+    def load(cls, path: Any) -> Self:
+        """Not available yet.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError(
+            "load is not available yet. Use joblib.load(path), for files you trust."
+        )
+
+    @property
+    def layer_slices_(self) -> list[slice]:
+        """Columns of the output that belong to each emitted layer, bottom first."""
+        check_is_fitted(self)
+        ends = np.cumsum([0, *(self.layer_sizes_[layer] for layer in self._emitted())]).tolist()
+        return [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+
+    @property
+    def components_(self) -> NDArray[np.float64]:
+        """What each bottom unit adds to the data, shape (layer_sizes_[0], n_features_in_)."""
+        check_is_fitted(self)
+        n_units = self.layer_sizes_[0]
+        layers = [np.tile(median, (n_units, 1)) for median in self._medians]
+        off, on = layers[0].copy(), layers[0]
+        np.fill_diagonal(off, 0.0)
+        np.fill_diagonal(on, self._active_means)
+        return self._model.decode(layers) - self._model.decode([off, *layers[1:]])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.layer_slices_[-1].stop
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Put all attributes back as they were when the body fails."""
+        before = {k: v for k, v in vars(self).items() if k not in CALLBACK_STATE}
+        try:
+            yield
+        except BaseException:
+            for name in set(vars(self)) - set(before) - set(CALLBACK_STATE):
+                delattr(self, name)
+            vars(self).update(before)
+            raise
+
+    def _check_table(
+        self, X: Any, reset: bool = False, dtype: Any = (np.float64, np.float32)
+    ) -> NDArray[np.floating]:
+        check_columns(X, self.categorical_features)
+        dtypes = list(dtype) if isinstance(dtype, tuple) else dtype
+        return validate_data(self, X, reset=reset, dtype=dtypes)
+
+    def _draw_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _refuse_checkpoint(self) -> None:
+        if self.checkpoint is not None:
+            raise ValueError(
+                "checkpoint can't be used yet: leave it None, and keep fitted encoders with "
+                f"joblib.dump. Got {self.checkpoint!r}."
+            )
+
+    def _emitted(self) -> tuple[int, ...]:
+        return resolve_layers(self.layers, len(self.layer_sizes_))
+
+    def _resolve_architecture(self, table: NDArray[np.floating]) -> Architecture:
+        from skrgvae.likelihoods import FAMILIES, resolve_auto
+        from skrgvae.network import Architecture
+
+        layer_sizes = resolve_layer_sizes(self.layer_sizes, table.shape[1])
+        resolve_layers(self.layers, len(layer_sizes))
+        families = resolve_likelihood(
+            self.likelihood,
+            table,
+            resolve_auto(table),
+            getattr(self, "feature_names_in_", None),
+            tuple(FAMILIES),
+        )
+        return Architecture(
+            layer_sizes=layer_sizes,
+            hidden_layer_sizes=resolve_hidden_layer_sizes(
+                self.hidden_layer_sizes, len(layer_sizes)
+            ),
+            families=tuple(families.tolist()),
+            latent=self.latent,
+            posterior=self.posterior,
+            batch_norm=bool(self.batch_norm),
+            firing_rate=self.firing_rate,
+            skip_connections=bool(self.skip_connections),
+        )
+
+    def _plan(self, architecture: Architecture, *, stops: bool, warm: bool) -> Plan:
+        """Plan of the training; a warm one goes on from trained weights, so needs no warm-up."""
+        from skrgvae.fitting import Plan
+        from skrgvae.training import Stopping
+
+        return Plan(
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            batch_size=int(self.batch_size),
+            max_iter=int(self.max_iter),
+            kl_weight=self.kl_weight,
+            kl_warmup=0.0 if warm else self.kl_warmup,
+            free_bits=per_layer("free_bits", self.free_bits, len(architecture.layer_sizes)),
+            sparsity_penalty=self.sparsity_penalty,
+            stopping=Stopping(self.n_iter_no_change, self.tol) if stops else None,
+        )
+
+    def _fitted_attributes(
+        self, model: Model, table: NDArray[np.floating], history: History, best: int
+    ) -> dict[str, Any]:
+        architecture = model.architecture
+        step = -(-len(table) // MAX_SUMMARY_ROWS)
+        rows = table[::step]
+        sizes = architecture.layer_sizes
+        values = model.features(rows, "median", range(len(sizes)))
+        bottom = values[:, : sizes[0]]
+        n_active = np.maximum((bottom > 0).sum(axis=0), 1)
+        return {
+            "_model": model,
+            "_medians": np.split(np.median(values, axis=0), np.cumsum(sizes)[:-1]),
+            "_active_means": np.where(bottom > 0, bottom, 0).sum(axis=0) / n_active,
+            "layer_sizes_": sizes,
+            "hidden_layer_sizes_": architecture.hidden_layer_sizes,
+            "likelihood_": np.array(architecture.families),
+            "history_": history.as_dict(),
+            "n_iter_": len(history.epochs),
+            "best_iter_": best,
+        }
+
+
+class _FitHooks:
+    """Around every epoch: scikit-learn's callbacks, and a line where one is asked for."""
+
+    def __init__(
+        self,
+        callbacks: EpochCallbacks,
+        verbose: int,
+        attributes_after: Callable[[History], dict[str, Any]],
+    ) -> None:
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.attributes_after = attributes_after
+
+    def begin_epoch(self) -> None:
+        self.callbacks.begin_epoch()
+
+    def end_epoch(self, history: History) -> bool:
+        if self.verbose:
+            sys.stdout.write(_progress_line(len(history.epochs), history.epochs[-1]) + "\n")
+        return self.callbacks.end_epoch(lambda: self.attributes_after(history))
+
+
+def _progress_line(number: int, epoch: Epoch) -> str:
+    held_out = "" if np.isnan(epoch.validation_elbo) else f", held out {epoch.validation_elbo:.2f}"
+    return f"Epoch {number}: ELBO {epoch.elbo:.2f} nats{held_out}, {epoch.seconds:.1f} s"
+
+
+def _module_to_go_on_with(previous: Model, architecture: Architecture) -> Hierarchy:
+    if previous.architecture != architecture:
+        changed = [
+            name
+            for name, value in architecture.as_dict().items()
+            if previous.architecture.as_dict()[name] != value
+        ]
+        raise ValueError(
+            f"warm_start=True goes on from the previous fit, which differs in {changed}. Use "
+            "warm_start=False to start anew."
+        )
+    return previous.new_module()
+
+
+def _refuse_arguments(refused: Mapping[str, Any]) -> None:
+    for name, value in refused.items():
+        if name != "sample_weight":
+            raise TypeError(f"fit got an unexpected keyword argument {name!r}")
+        if value is not None:
+            raise ValueError(
+                "sample_weight can't be used yet. Repeat or resample the rows according to "
+                "their weights instead."
+            )

@@ -1,0 +1,77 @@
+"""From data to a pseudo-observation of every layer's units."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skrgvae.network.architecture import Architecture
+from skrgvae.network.modules import Affine, BatchNorm, Hidden, positive
+from skrgvae.network.records import Message
+
+# Spread of the normalised pseudo-observations, beside a prior that starts at scale 1 (model.md:
+# gain 0.9 and shift -0.76 give 20 % of the units on).
+FIXED_GAIN = 0.9
+
+
+class BottomUp(nn.Module):
+    """Deterministic upward pass.
+
+    Without hidden layers the rectified pseudo-observation of a layer is what the next layer
+    reads (the plain chain); with them, each reads the hidden layer below it.
+    """
+
+    def __init__(self, n_inputs: int, architecture: Architecture) -> None:
+        super().__init__()
+        sizes, widths = architecture.layer_sizes, architecture.hidden_layer_sizes
+        fixed = None
+        if architecture.firing_rate is not None:
+            threshold = NormalDist().inv_cdf(architecture.firing_rate)
+            fixed = (FIXED_GAIN, FIXED_GAIN * threshold)
+        below = n_inputs
+        self.hidden = nn.ModuleList()
+        self.heads = nn.ModuleList()
+        self.norms = nn.ModuleList()
+        for layer, size in enumerate(sizes):
+            if widths is not None:
+                self.hidden.append(Hidden(below, widths[layer], architecture.batch_norm))
+                below = widths[layer]
+            self.heads.append(Affine(below, 2 * size))
+            self.norms.append(
+                BatchNorm(size, fixed) if architecture.batch_norm else nn.Identity()
+            )
+            if widths is None:
+                below = size
+
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw all weights."""
+        for hidden in self.hidden:
+            hidden.draw(generator)
+        for head in self.heads:
+            head.draw(generator)
+
+    def forward(self, inputs: Tensor) -> list[Message]:
+        """Messages to all layers, bottom first.
+
+        Parameters
+        ----------
+        inputs : Tensor of shape (n_rows, n_inputs)
+
+        Returns
+        -------
+        list of Message, tensors of shape (n_rows, n_units of the layer)
+        """
+        messages = []
+        below = inputs
+        for layer, (head, norm) in enumerate(zip(self.heads, self.norms, strict=True)):
+            if self.hidden:
+                below = self.hidden[layer](below)
+            loc, raw_precision = head(below).chunk(2, dim=-1)
+            loc = norm(loc)
+            messages.append(Message(loc, positive(raw_precision)))
+            if not self.hidden:
+                below = F.relu(loc)
+        return messages

@@ -1,0 +1,101 @@
+"""The whole model: bottom-up pass, structured top-down pass, decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skrgvae.distributions import LATENT_LAWS
+from skrgvae.likelihoods import ColumnLikelihood
+from skrgvae.network.architecture import Architecture
+from skrgvae.network.bottom_up import BottomUp
+from skrgvae.network.merge import POSTERIORS
+from skrgvae.network.records import BoundTerms, LayerPass, Message
+from skrgvae.network.top_down import TopDown
+
+
+class Hierarchy(nn.Module):
+    """A deep hierarchy of stochastic layers over a table (Salimans 2016, arXiv 1602.08734)."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.law = LATENT_LAWS[architecture.latent]
+        self.merge = POSTERIORS[architecture.posterior]
+        self.likelihood = ColumnLikelihood(architecture.families)
+        self.bottom_up = BottomUp(self.likelihood.n_inputs, architecture)
+        self.top_down = TopDown(self.likelihood.n_outputs, architecture)
+
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw all weights; the likelihood must have its statistics by then."""
+        self.bottom_up.draw(generator)
+        self.top_down.draw(generator, self.likelihood.initial_outputs())
+
+    def messages(self, table: Tensor) -> list[Message]:
+        """Bottom-up pass over rows in data units, shape (n_rows, n_columns)."""
+        return self.bottom_up(self.likelihood.inputs(self.likelihood.observe(table)))
+
+    def descend(
+        self, messages: Sequence[Message], noise: Sequence[Tensor] | None
+    ) -> list[LayerPass]:
+        """Top-down pass through q(z_l | z_{l+1}, x), layers returned bottom first.
+
+        Parameters
+        ----------
+        messages : sequence of Message, bottom first
+        noise : sequence of Tensor of shape (..., n_rows, n_units), bottom first, or None
+            Standard normal noise of a joint sample; None: every layer hands down its median.
+        """
+        layers: list[LayerPass] = []
+        for layer in reversed(range(len(messages))):
+            loc = messages[layer].loc
+            shape = loc.shape[:-1] if noise is None else noise[layer].shape[:-1]
+            above = [record.value for record in layers]
+            loc_p, scale_p = self.top_down.prior(layer, above, shape)
+            loc_q, scale_q = self.merge(loc_p, scale_p, messages[layer])
+            if noise is None:
+                value = self.law.median(loc_q, scale_q)
+            else:
+                value = self.law.sample(loc_q, scale_q, noise[layer])
+            layers.insert(0, LayerPass(value, loc_q, scale_q, loc_p, scale_p))
+        return layers
+
+    def kl(self, record: LayerPass) -> Tensor:
+        """KL(q || p) of every unit given the layer above, in nats, shape (..., n_rows, n_units)."""
+        return self.law.kl(record.loc_q, record.scale_q, record.loc_p, record.scale_p)
+
+    def forward(self, table: Tensor, noise: Sequence[Tensor]) -> BoundTerms:
+        """Terms of the bound for rows in data units, by one joint sample per row.
+
+        Parameters
+        ----------
+        table : Tensor of shape (n_rows, n_columns)
+        noise : sequence of Tensor of shape (n_rows, n_units), bottom first
+        """
+        observed = self.likelihood.observe(table)
+        layers = self.descend(self.bottom_up(self.likelihood.inputs(observed)), noise)
+        values = tuple(record.value for record in layers)
+        log_likelihood = self.likelihood.log_prob(observed, self.top_down.decode(values))
+        return BoundTerms(log_likelihood, tuple(self.kl(record) for record in layers), values)
+
+    def log_weights(self, table: Tensor, noise: Sequence[Tensor]) -> Tensor:
+        """log p(x, z) - log q(z | x) of sampled z, on the law's own measure: (..., n_rows)."""
+        observed = self.likelihood.observe(table)
+        layers = self.descend(self.bottom_up(self.likelihood.inputs(observed)), noise)
+        outputs = self.top_down.decode([record.value for record in layers])
+        total = self.likelihood.log_prob(observed, outputs)
+        for record in layers:
+            log_p = self.law.log_prob(record.value, record.loc_p, record.scale_p)
+            log_q = self.law.log_prob(record.value, record.loc_q, record.scale_q)
+            total = total + (log_p - log_q).sum(dim=-1)
+        return total
+
+    def generate(self, noise: Sequence[Tensor]) -> list[Tensor]:
+        """Ancestral sample of all layers from the prior, bottom first."""
+        values: list[Tensor] = []
+        for layer in reversed(range(len(noise))):
+            loc, scale = self.top_down.prior(layer, values, noise[layer].shape[:-1])
+            values.insert(0, self.law.sample(loc, scale, noise[layer]))
+        return values

@@ -1,0 +1,197 @@
+"""From parameters as the user gave them to the ones training needs; no torch in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Shape of the paper's network, as shares of the bottom layer: 300-200-100-50.
+PROPORTIONS = (1.0, 2 / 3, 1 / 3, 1 / 6)
+MAX_BOTTOM, MIN_BOTTOM = 300, 24
+
+
+def resolve_layer_sizes(layer_sizes: Any, n_columns: int) -> tuple[int, ...]:
+    """Units per layer; "auto" takes twice the columns (24 to 300) and the paper's proportions."""
+    if isinstance(layer_sizes, str):  # "auto": nothing else passes the parameter constraints
+        bottom = min(MAX_BOTTOM, max(MIN_BOTTOM, 2 * n_columns))
+        return tuple(max(1, round(share * bottom)) for share in PROPORTIONS)
+    sizes = _integers("layer_sizes", layer_sizes)
+    if not sizes:
+        raise ValueError("layer_sizes must name at least one layer. Got an empty sequence.")
+    return sizes
+
+
+def resolve_hidden_layer_sizes(hidden: Any, n_layers: int) -> tuple[int, ...] | None:
+    """Widths of the deterministic layers, one per stochastic layer, or None for none."""
+    if hidden is None or isinstance(hidden, str):
+        # "auto": the plain chain gave the better features at every label budget (docs, "Choosing
+        # the sizes").
+        return None
+    if isinstance(hidden, Integral):
+        return (int(hidden),) * n_layers
+    return _one_per_layer("hidden_layer_sizes", _integers("hidden_layer_sizes", hidden), n_layers)
+
+
+def per_layer(name: str, value: Any, n_layers: int) -> tuple[float, ...]:
+    """One non-negative number per layer, from a number or a sequence."""
+    if isinstance(value, Real):
+        return (float(value),) * n_layers
+    numbers = tuple(value)
+    for number in numbers:
+        if not isinstance(number, Real) or not 0 <= number < np.inf:
+            raise ValueError(
+                f"The entries of {name} must be numbers in the range [0.0, inf). Got {number!r}."
+            )
+    return _one_per_layer(name, tuple(float(number) for number in numbers), n_layers)
+
+
+def resolve_layers(layers: Any, n_layers: int) -> tuple[int, ...]:
+    """Positions of the emitted layers, bottom first; negative ones count from the top."""
+    if isinstance(layers, str):  # "all"
+        return tuple(range(n_layers))
+    wanted = []
+    for layer in layers:
+        if not isinstance(layer, Integral) or not -n_layers <= layer < n_layers:
+            raise ValueError(
+                f"layers must be 'all' or a sequence of positions from 0 (bottom) to "
+                f"{n_layers - 1}. Got {layers!r}."
+            )
+        wanted.append(int(layer) % n_layers)
+    if not wanted or len(set(wanted)) != len(wanted):
+        raise ValueError(f"layers must name at least one layer, and none twice. Got {layers!r}.")
+    return tuple(sorted(wanted))
+
+
+def resolve_likelihood(
+    likelihood: str | Mapping[str | int, str],
+    table: NDArray,
+    auto: NDArray[np.str_],
+    names: Sequence[str] | None,
+    families: Sequence[str],
+) -> NDArray[np.str_]:
+    """Family of every column.
+
+    Parameters
+    ----------
+    likelihood : str or mapping from column name or position to family
+    table : ndarray of shape (n_rows, n_columns)
+    auto : ndarray of str of shape (n_columns,)
+        What "auto" gives; columns that a mapping leaves out take it.
+    names : sequence of str or None
+        Column names, where the table has them.
+    families : sequence of str
+        Known families.
+    """
+    if isinstance(likelihood, str):
+        resolved = auto if likelihood == "auto" else np.full(table.shape[1], likelihood)
+    else:
+        resolved = auto.astype(object)
+        for key, family in likelihood.items():
+            if family not in (*families, "auto"):
+                raise ValueError(
+                    f"likelihood[{key!r}] must be one of {sorted(families)} or 'auto'. "
+                    f"Got {family!r}."
+                )
+            if family != "auto":
+                resolved[_position(key, names, table.shape[1])] = family
+    resolved = resolved.astype(str)
+    for j in np.flatnonzero(resolved == "bernoulli"):
+        low, high = table[:, j].min(), table[:, j].max()
+        if low < 0 or high > 1:
+            label = j if names is None else repr(names[j])
+            raise ValueError(
+                f"likelihood 'bernoulli' needs values in [0, 1]. Column {label} has values from "
+                f"{low:g} to {high:g}: scale it, or use 'gaussian'."
+            )
+    return resolved
+
+
+def split_rows(table: NDArray, fraction: float, seed: int) -> tuple[NDArray, NDArray]:
+    """Rows to train on, and held-out rows, in random order."""
+    n_held_out = max(1, round(fraction * len(table)))
+    if n_held_out >= len(table):
+        raise ValueError(
+            f"validation_fraction={fraction} holds out {n_held_out} of {len(table)} samples and "
+            "leaves none to train on. Use early_stopping=False or more samples."
+        )
+    order = np.random.default_rng(seed).permutation(len(table))
+    return table[np.sort(order[n_held_out:])], table[np.sort(order[:n_held_out])]
+
+
+def check_columns(X: Any, categorical_features: Any) -> None:
+    """Refuse columns of a data frame that can't be used yet, by their names.
+
+    Raises
+    ------
+    ValueError
+        Naming the first such column, with its dtype and what to do.
+    """
+    if categorical_features is not None and not isinstance(categorical_features, str):
+        if len(list(categorical_features)) > 0:
+            raise ValueError(
+                "categorical_features can't be used yet: encode these columns first, for example "
+                "with sklearn.preprocessing.OneHotEncoder, and pass categorical_features=None. "
+                f"Got {categorical_features!r}."
+            )
+    if not (hasattr(X, "columns") and (hasattr(X, "dtypes") or hasattr(X, "schema"))):
+        return
+    for name in X.columns:
+        dtype = X[name].dtype
+        if not _is_numeric(dtype, X[name]):
+            raise ValueError(
+                f"Column {name!r} has dtype {dtype}, which can't be used yet: only numeric and "
+                "boolean columns can. Encode it first, for example with "
+                "sklearn.preprocessing.OneHotEncoder in a ColumnTransformer, or drop it."
+            )
+
+
+def training_dtype(X: Any) -> list[type[np.floating]] | type[np.floating]:
+    """float32 for small numbers it holds exactly (images as uint8), else as they come."""
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.itemsize <= 2:
+        return np.float32
+    return [np.float64, np.float32]
+
+
+def _is_numeric(dtype: Any, column: Any) -> bool:
+    if hasattr(dtype, "is_numeric"):  # polars
+        return bool(dtype.is_numeric()) or str(dtype) == "Boolean"
+    if getattr(dtype, "kind", None) != "O":  # numpy's and pandas' own dtypes
+        return getattr(dtype, "kind", None) in "biuf"
+    if not isinstance(dtype, np.dtype):  # pandas' category and string
+        return False
+    try:
+        np.asarray(column, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _position(key: str | int, names: Sequence[str] | None, n_columns: int) -> int:
+    if isinstance(key, Integral) and 0 <= key < n_columns:
+        return int(key)
+    if isinstance(key, str) and names is not None and key in list(names):
+        return list(names).index(key)
+    known = f"positions 0 to {n_columns - 1}" + ("" if names is None else f", names {list(names)}")
+    raise ValueError(f"likelihood names the column {key!r}, which X doesn't have ({known}).")
+
+
+def _integers(name: str, values: Any) -> tuple[int, ...]:
+    for value in values:
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise ValueError(
+                f"The entries of {name} must be integers in the range [1, inf). Got {value!r}."
+            )
+    return tuple(int(value) for value in values)
+
+
+def _one_per_layer(name: str, values: tuple, n_layers: int) -> tuple:
+    if len(values) != n_layers:
+        raise ValueError(
+            f"{name} must have one entry per stochastic layer ({n_layers}). Got {len(values)}."
+        )
+    return values

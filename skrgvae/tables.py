@@ -1,0 +1,246 @@
+"""A user's file as complete numbers and class labels, or an error that says what to do."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+# More different values than this are no class labels; fractions are measurements sooner than
+# whole numbers and words are.
+_MAX_CLASSES = 100
+_MAX_FRACTIONAL_CLASSES = 20
+
+# A message lists at most this many columns.
+_MAX_LISTED = 10
+
+
+class TableError(ValueError):
+    """A file can't be used as it stands; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file holds.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite numbers.
+    y : ndarray of shape (n_samples,)
+        Class labels, numbers or strings.
+    feature_names : list of str
+        Names of the columns of X; their positions where the file has no names.
+    target : str
+        Name of the column that became y.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    feature_names: list[str]
+    target: str
+
+
+def read_table(path: str | Path, target: str | None = None, drop: Iterable[str] = ()) -> Table:
+    """Read a csv (also .csv.gz), parquet, npy or npz file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The ending of the name says what the file is.
+    target : str, default=None
+        Column of the class labels: its name; in npy and npz files its position in X, from 0.
+        None is for npz files only and means their array y.
+    drop : iterable of str, default=()
+        Columns to leave out, told like the target.
+
+    Returns
+    -------
+    Table
+        Numbers and labels.
+    """
+    path, drop = Path(path), list(drop)
+    try:
+        columns, labels = _read(path)
+        if target is None:
+            if labels is None:
+                raise TableError(
+                    f"--target must say which column holds the class labels: {_listed(columns)}"
+                )
+            target = "y"
+        else:
+            _check_exists(target, columns)
+            labels = columns.pop(target)
+        for name in drop:
+            if name == target:
+                raise TableError(f"column {name!r} can't be the target and be dropped")
+            _check_exists(name, columns)
+        features = {name: column for name, column in columns.items() if name not in drop}
+        if not features:
+            raise TableError("no column is left besides the target")
+        _check_usable(features)
+        return Table(
+            X=np.column_stack([_numbers(column) for column in features.values()]),
+            y=_class_labels(labels, target),
+            feature_names=list(features),
+            target=target,
+        )
+    except TableError as error:
+        raise TableError(f"{path}: {error}") from error.__cause__
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Any]:
+    """Columns by name, and the labels of an npz file."""
+    # With low_memory pandas may take a column for numbers in one part and for text in the next.
+    readers: dict[str, Callable[[IO[bytes]], tuple[dict[str, Any], Any]]] = {
+        ".csv": partial(_read_frame, "read_csv", low_memory=False),
+        ".csv.gz": partial(_read_frame, "read_csv", low_memory=False, compression="gzip"),
+        ".parquet": partial(_read_frame, "read_parquet"),
+        ".npy": _read_arrays,
+        ".npz": _read_arrays,
+    }
+    reader = next((r for end, r in readers.items() if path.name.lower().endswith(end)), None)
+    if reader is None:
+        raise TableError(f"the name must end in one of {', '.join(readers)}")
+    with path.open("rb") as file:
+        try:
+            columns, labels = reader(file)
+        except (TableError, ImportError):
+            raise
+        except Exception as error:  # parsers meet a damaged file with exceptions of many kinds
+            raise TableError(f"can't be read: {error}") from error
+    if not columns or not len(next(iter(columns.values()))):
+        raise TableError("there are no rows")
+    return columns, labels
+
+
+def _read_frame(function: str, file: IO[bytes], **options: Any) -> tuple[dict[str, Any], None]:
+    try:
+        import pandas as pd
+
+        frame = getattr(pd, function)(file, **options)
+    except ImportError as error:
+        raise ImportError(
+            'csv and parquet files need pandas and pyarrow: pip install "skrgvae[frames]"'
+        ) from error
+    return {str(name): column for name, column in frame.items()}, None
+
+
+def _read_arrays(file: IO[bytes]) -> tuple[dict[str, Any], Any]:
+    loaded = np.load(file, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        X, labels = loaded, None
+    elif "X" in loaded:
+        X, labels = loaded["X"], loaded["y"] if "y" in loaded else None
+    else:
+        raise TableError(f"an array X is needed, the file holds {_listed(loaded)}")
+    if X.ndim != 2 or X.dtype.kind not in "biuf":
+        raise TableError(
+            f"a 2-dimensional array of numbers is needed, got {X.ndim} dimension(s) of {X.dtype}"
+        )
+    if labels is not None and labels.shape != X.shape[:1]:
+        raise TableError(f"y has shape {labels.shape}, but X has {X.shape[0]} rows")
+    return {str(position): column for position, column in enumerate(X.T)}, labels
+
+
+def _listed(names: Iterable[str]) -> str:
+    first, more = list(names)[:_MAX_LISTED], len(list(names)) - _MAX_LISTED
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_exists(name: str, columns: dict[str, Any]) -> None:
+    if name not in columns:
+        close = get_close_matches(name, columns)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {_listed(columns)}"
+        raise TableError(f"there is no column {name!r}; {hint}")
+
+
+def _check_usable(columns: dict[str, Any]) -> None:
+    """Raise an error that names every column that isn't complete and numeric."""
+    problems = {name: problem for name, column in columns.items() if (problem := _problem(column))}
+    if not problems:
+        return
+    lines = [f"  {name}: {problem}" for name, problem in problems.items()]
+    if len(lines) > _MAX_LISTED:
+        lines[_MAX_LISTED:] = [f"  and {len(lines) - _MAX_LISTED} more"]
+        options = "--drop NAME for each"
+    else:
+        options = " ".join(f"--drop {shlex.quote(name)}" for name in problems)
+    raise TableError(
+        "\n".join(
+            [
+                "only complete columns of numbers can be used yet. Not usable:",
+                *lines,
+                f"Leave them out ({options}), or first encode text and dates as numbers and fill"
+                " in missing and infinite values.",
+            ]
+        )
+    )
+
+
+def _problem(column: Any) -> str | None:
+    """What keeps a column from being used, or None."""
+    kind = column.dtype.kind
+    if kind in "biuf":
+        numbers = _numbers(column)
+        if missing := np.count_nonzero(np.isnan(numbers)):
+            return f"{missing} missing"
+        if infinite := np.count_nonzero(np.isinf(numbers)):
+            return f"{infinite} infinite"
+        return None
+    if kind in "mM":
+        return "dates or times"
+    if kind == "c":
+        return "complex numbers"
+    return _problem_of_text(column)
+
+
+def _problem_of_text(column: Any) -> str:
+    import pandas as pd  # only a data frame has such columns
+
+    values = column.dropna()
+    if not len(values):
+        return "no values"
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return f"categories, for example {values.iloc[0]!r}"
+    # Often it is one odd entry, such as a question mark, that makes a column text.
+    odd = values[pd.to_numeric(values.astype(str), errors="coerce").isna().to_numpy()]
+    return f"not numbers, for example {(odd if len(odd) else values).iloc[0]!r}"
+
+
+def _numbers(column: Any) -> np.ndarray:
+    """A numeric column as float64, its missing values as NaN."""
+    if isinstance(column, np.ndarray):
+        return column.astype(np.float64)
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _class_labels(column: Any, name: str) -> np.ndarray:
+    """The target as whole numbers, fractions or strings of which there are few."""
+    if column.dtype.kind in "biuf":
+        labels = _numbers(column)
+        if not np.isfinite(labels).all():
+            raise TableError(f"target column {name!r} has missing or infinite values")
+        fractional = bool(np.any(labels != np.floor(labels)))
+        labels = labels if fractional else labels.astype(np.int64)
+    else:
+        if not isinstance(column, np.ndarray) and column.isna().any():
+            raise TableError(f"target column {name!r} has missing values")
+        labels, fractional = np.asarray(column).astype(str), False
+    n_classes, limit = (
+        np.unique(labels).size,
+        _MAX_FRACTIONAL_CLASSES if fractional else _MAX_CLASSES,
+    )
+    if n_classes > limit:
+        raise TableError(
+            f"target column {name!r} has {n_classes} different values, but must hold class labels,"
+            f" at most {limit} different ones{' when they are fractions' * fractional}; cut a"
+            " quantity into classes first"
+        )
+    return labels

@@ -1,0 +1,249 @@
+"""The training loop. It knows the network's records and nothing else of the model."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skrgvae.training.batches import Rows
+from skrgvae.training.history import Epoch, History
+from skrgvae.training.objective import objective
+from skrgvae.training.optimizer import OPTIMIZERS, flatten_parameters
+from skrgvae.training.schedules import Schedule
+
+# Steps dropped in a row, each at half the rate of the one before, until training is given up.
+MAX_DROPPED = 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the loop needs to know; the names are the estimator's."""
+
+    optimizer: str
+    batch_size: int
+    free_bits: tuple[float, ...]
+    sparsity_penalty: float
+
+
+class Trainer:
+    """Steps of one optimiser on one module, epoch by epoch.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Called as `module(rows, noise)`, answers `BoundTerms`; noise is a list of standard normal
+        tensors of shape (n_rows, n_units), one per layer, bottom first.
+    layer_sizes : sequence of int
+        Units per layer, bottom first.
+    schedule : Schedule
+    settings : Settings
+    seed : int
+        Of the order of the rows and of the noise.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        layer_sizes: Sequence[int],
+        schedule: Schedule,
+        settings: Settings,
+        seed: int,
+    ) -> None:
+        self.module = module
+        self.layer_sizes = tuple(layer_sizes)
+        self.schedule = schedule
+        self.settings = settings
+        self.flat = flatten_parameters(module)
+        self.optimizer = OPTIMIZERS[settings.optimizer]([self.flat], lr=schedule.learning_rate)
+        self.rng = np.random.default_rng(seed)
+        self.generator = torch.Generator(device=self.flat.device).manual_seed(seed)
+        self.step = 0
+        self.rate_factor = 1.0
+        self.dropped = 0
+
+    def epoch(self, rows: Rows) -> Epoch:
+        """One pass over the rows in random order."""
+        started = time.perf_counter()
+        self.module.train()
+        buffers = [buffer.clone() for buffer in self.module.buffers()]
+        reconstruction, kl = 0.0, np.zeros(len(self.layer_sizes))
+        n_rows = 0
+        for batch in rows.shuffled(self.settings.batch_size, self.rng):
+            summary = self._step(batch, buffers)
+            if summary is not None:
+                n_rows += len(batch)
+                reconstruction += len(batch) * summary[0]
+                kl += len(batch) * summary[1]
+        self.module.eval()
+        reconstruction, kl = reconstruction / max(n_rows, 1), kl / max(n_rows, 1)
+        return Epoch(
+            elbo=float(reconstruction - kl.sum()),
+            validation_elbo=math.nan,
+            reconstruction=float(reconstruction),
+            kl=tuple(kl.tolist()),
+            kl_weight=self.schedule.kl_weight_at(self.step - 1),
+            learning_rate=self.rate_factor * self.schedule.learning_rate_at(self.step - 1),
+            seconds=time.perf_counter() - started,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All that the next epoch depends on beside the module's own state, without tensors."""
+        optimizer = self.optimizer.state_dict()["state"].get(0, {})
+        return {
+            "step": self.step,
+            "rate_factor": self.rate_factor,
+            "rng": self.rng.bit_generator.state,
+            "generator": self.generator.get_state().cpu().numpy(),
+            "optimizer": {name: value.cpu().numpy() for name, value in optimizer.items()},
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.step = state["step"]
+        self.rate_factor = state["rate_factor"]
+        self.rng.bit_generator.state = state["rng"]
+        self.generator.set_state(torch.tensor(state["generator"]))
+        moments = {name: torch.tensor(value) for name, value in state["optimizer"].items()}
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": {0: moments}, "param_groups": groups})
+
+    def noise(self, n_rows: int) -> list[Tensor]:
+        """Standard normal noise of every layer, (n_rows, n_units) each, by one call."""
+        joined = torch.randn(
+            n_rows, sum(self.layer_sizes), generator=self.generator, device=self.flat.device
+        )
+        return list(joined.split(self.layer_sizes, dim=1))
+
+    def _step(self, batch: Tensor, last_buffers: list[Tensor]) -> tuple[float, np.ndarray] | None:
+        """One step; None when it had to be dropped."""
+        rate = self.rate_factor * self.schedule.learning_rate_at(self.step)
+        kl_weight = self.schedule.kl_weight_at(self.step)
+        assert self.flat.grad is not None
+        self.flat.grad.zero_()
+        loss, summary = objective(
+            self.module(batch, self.noise(len(batch))),
+            kl_weight,
+            self.settings.free_bits,
+            self.settings.sparsity_penalty,
+        )
+        loss.backward()
+        self.step += 1
+        if not (torch.isfinite(loss) and torch.isfinite(self.flat.grad.sum())):
+            self._drop(last_buffers)
+            return None
+        self.dropped = 0
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        return float(summary.reconstruction), summary.kl.double().cpu().numpy()
+
+    def _drop(self, last_buffers: list[Tensor]) -> None:
+        """Take a step that was not finite back, and go on at half the rate."""
+        self.dropped += 1
+        self.rate_factor *= 0.5
+        if self.dropped > MAX_DROPPED:
+            raise ValueError(
+                f"Training gave no finite loss in {self.dropped} steps in a row, although the "
+                f"learning rate was halved after each, down to "
+                f"{self.rate_factor * self.schedule.learning_rate:.3g}. Try a smaller "
+                "learning_rate, batch_norm=True, or columns scaled to comparable ranges."
+            )
+        # The normalisation's running moments have already seen the batch.
+        for buffer, last in zip(self.module.buffers(), last_buffers, strict=True):
+            if not torch.isfinite(buffer).all():
+                buffer.copy_(last)
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When to stop on held-out rows: absolute, in nats per row."""
+
+    n_iter_no_change: int
+    tol: float
+
+
+class Hooks(Protocol):
+    """What others may do around an epoch."""
+
+    def begin_epoch(self) -> None:
+        """Before an epoch."""
+
+    def end_epoch(self, history: History) -> bool:
+        """After an epoch, given the history up to it; True ends training."""
+
+
+def fit_epochs(
+    trainer: Trainer,
+    rows: Rows,
+    max_iter: int,
+    validate: Callable[[], float] | None = None,
+    stopping: Stopping | None = None,
+    hooks: Hooks | None = None,
+) -> tuple[History, int]:
+    """Train for at most `max_iter` epochs and leave the best weights in the trainer's module.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    rows : Rows
+    max_iter : int
+    validate : callable or None
+        Gives the held-out ELBO at weight 1; with it, the weights of the best epoch are restored.
+    stopping : Stopping or None
+    hooks : Hooks or None
+
+    Returns
+    -------
+    history : History
+    best : int
+        Number (1 = first) of the epoch whose weights were kept.
+    """
+    history = History()
+    best_elbo, best, best_state = -math.inf, max_iter, None
+    reference, waited = -math.inf, 0
+    for number in range(max_iter):
+        if hooks is not None:
+            hooks.begin_epoch()
+        epoch = trainer.epoch(rows)
+        if validate is not None:
+            epoch = _with_validation(epoch, validate)
+        history.epochs.append(epoch)
+        if epoch.validation_elbo > best_elbo:
+            best_elbo, best = epoch.validation_elbo, number + 1
+            best_state = _copy_state(trainer.module)
+        # Before the KL has its full weight the bound is not what training maximises.
+        if stopping is not None and trainer.schedule.warm(trainer.step):
+            if epoch.validation_elbo > reference + stopping.tol:
+                reference, waited = epoch.validation_elbo, 0
+            else:
+                waited += 1
+        asked = hooks is not None and hooks.end_epoch(history)
+        if asked or (stopping is not None and waited >= stopping.n_iter_no_change):
+            break
+    if best_state is None:
+        best = len(history.epochs)
+    else:
+        trainer.module.load_state_dict(best_state)
+    return history, best
+
+
+def _with_validation(epoch: Epoch, validate: Callable[[], float]) -> Epoch:
+    started = time.perf_counter()
+    elbo = validate()
+    fields: dict[str, Any] = {
+        **vars(epoch),
+        "validation_elbo": elbo,
+        "seconds": epoch.seconds + time.perf_counter() - started,
+    }
+    return Epoch(**fields)
+
+
+def _copy_state(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}

@@ -1,0 +1,394 @@
+"""The command line: files in, table and JSON out, and errors a user can act on."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+
+from skrgvae import HierarchicalSparseEncoder, __version__, pilot
+from skrgvae.cli import main
+from skrgvae.tables import TableError, read_table
+
+NAMES = ["sepal length", "sepal width", "petal length", "petal width"]
+X, Y = load_iris(return_X_y=True)
+
+
+@pytest.fixture
+def frame():
+    return pd.DataFrame(X, columns=NAMES).assign(species=np.array(["a", "b", "c"])[Y])
+
+
+@pytest.fixture
+def csv(frame, tmp_path):
+    path = tmp_path / "iris.csv"
+    frame.to_csv(path, index=False)
+    return str(path)
+
+
+@pytest.fixture
+def small_encoder(monkeypatch):
+    """Seconds instead of minutes for what the command runs."""
+    small = partial(HierarchicalSparseEncoder, layer_sizes=(8, 4), max_iter=2)
+    monkeypatch.setattr(pilot, "HierarchicalSparseEncoder", small)
+
+
+@pytest.fixture
+def no_study(monkeypatch):
+    def run_pilot(*args, **options):
+        raise AssertionError("the error must come before the work")
+
+    monkeypatch.setattr(pilot, "run_pilot", run_pilot)
+
+
+def written(frame, folder, kind):
+    """The table in a file of some kind, and the name of its target there."""
+    path = folder / f"iris.{kind}"
+    if kind == "npy":
+        np.save(path, np.column_stack([X, Y]))
+        return path, "4"
+    if kind == "npz":
+        np.savez(path, X=X, y=frame["species"].to_numpy(dtype=str))
+        return path, None
+    if kind == "parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    return path, "species"
+
+
+# Reading
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet", "npy", "npz"])
+def test_every_kind_of_file_holds_the_same_table(frame, tmp_path, kind):
+    table = read_table(*written(frame, tmp_path, kind))
+    np.testing.assert_array_equal(table.X, X)
+    labels = np.unique(table.y, return_inverse=True)[1]
+    np.testing.assert_array_equal(labels, Y)
+    named = kind not in ("npy", "npz")
+    assert table.feature_names == (NAMES if named else ["0", "1", "2", "3"])
+
+
+def test_dropped_columns_are_gone(csv):
+    table = read_table(csv, "species", ["sepal width", "petal length"])
+    assert table.feature_names == ["sepal length", "petal width"]
+    np.testing.assert_array_equal(table.X, X[:, [0, 3]])
+
+
+def test_a_column_of_an_npz_file_can_be_the_target(tmp_path):
+    np.savez(tmp_path / "a.npz", X=np.column_stack([Y, X]), y=Y[::-1])
+    table = read_table(tmp_path / "a.npz", "0", ["4"])
+    np.testing.assert_array_equal(table.y, Y)
+    np.testing.assert_array_equal(table.X, X[:, :3])
+
+
+def test_booleans_and_nullable_numbers_are_numbers(frame, tmp_path):
+    extra = frame.assign(wide=X[:, 1] > 3, count=pd.array(Y, dtype="Int64"))
+    extra.to_parquet(tmp_path / "a.parquet")
+    table = read_table(tmp_path / "a.parquet", "species")
+    assert table.X.dtype == np.float64
+    np.testing.assert_array_equal(table.X[:, 4:], np.column_stack([X[:, 1] > 3, Y]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (Y.astype(float), [0, 1, 2]),
+        (Y / 2, [0, 0.5, 1]),
+        (Y == 1, [0, 1]),
+        (pd.Categorical.from_codes(Y, ["low", "mid", "top"]), ["low", "mid", "top"]),
+    ],
+)
+def test_what_can_be_a_class_label(frame, tmp_path, labels, classes):
+    frame.assign(species=labels).to_parquet(tmp_path / "a.parquet")
+    y = read_table(tmp_path / "a.parquet", "species").y
+    assert np.unique(y).tolist() == classes
+
+
+def with_holes(values, rows, hole):
+    values = np.asarray(values, dtype=object if isinstance(hole, str) else float).copy()
+    values[rows] = hole
+    return values
+
+
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        (np.array(["red", "blue"])[Y % 2], "colour: not numbers, for example 'red'"),
+        (with_holes(X[:, 0].astype(str), [5], "?"), r"colour: not numbers, for example '\?'"),
+        (with_holes(X[:, 0], [3, 9], np.nan), "colour: 2 missing"),
+        (with_holes(X[:, 0], [3], -np.inf), "colour: 1 infinite"),
+        (pd.array([1, None] * 75, dtype="Int64"), "colour: 75 missing"),
+        (pd.Categorical(X[:, 0].astype(str)), "colour: categories, for example '5.1'"),
+        (pd.date_range("2024-01-01", periods=150), "colour: dates or times"),
+        ([None] * 150, "colour: no values"),
+    ],
+)
+def test_a_column_that_can_not_be_used_is_named(frame, tmp_path, column, problem):
+    frame.assign(colour=column).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(TableError, match=problem) as caught:
+        read_table(tmp_path / "a.parquet", "species")
+    assert "(--drop colour)" in str(caught.value)
+    assert "sepal" not in str(caught.value)
+    table = read_table(tmp_path / "a.parquet", "species", ["colour"])
+    np.testing.assert_array_equal(table.X, X)
+
+
+def test_many_unusable_columns_are_counted(tmp_path):
+    np.savez(tmp_path / "a.npz", X=np.full((150, 30), np.nan), y=Y)
+    with pytest.raises(TableError, match=r"9: 150 missing\n  and 20 more\n.*--drop NAME"):
+        read_table(tmp_path / "a.npz")
+
+
+def test_names_with_blanks_are_quoted_for_the_shell(frame, tmp_path):
+    frame.assign(**{"product id": "x"}).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(TableError, match="--drop 'product id'"):
+        read_table(tmp_path / "a.csv", "species")
+
+
+@pytest.mark.parametrize(
+    ("target", "drop", "message"),
+    [
+        (None, [], "--target must say .*: sepal length, sepal width"),
+        ("specie", [], "no column 'specie'; did you mean species"),
+        ("xyz", [], "no column 'xyz'; there are sepal length, "),
+        ("species", ["petal"], "no column 'petal'; did you mean petal "),
+        ("species", ["species"], "'species' can't be the target and be dropped"),
+        ("species", NAMES, "no column is left besides the target"),
+        ("petal length", ["species"], "43 different values, .* at most 20"),
+    ],
+)
+def test_columns_that_can_not_be_chosen(csv, target, drop, message):
+    with pytest.raises(TableError, match=message):
+        read_table(csv, target, drop)
+
+
+def test_targets_that_are_no_labels(frame, tmp_path):
+    path = tmp_path / "a.csv"
+    frame.assign(species=[f"id {row}" for row in range(150)]).to_csv(path, index=False)
+    with pytest.raises(TableError, match=r"150 different values, .* at most 100"):
+        read_table(path, "species")
+    frame.assign(species=frame["species"].where(Y > 0)).to_csv(path, index=False)
+    with pytest.raises(TableError, match="'species' has missing values"):
+        read_table(path, "species")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.xlsx", b"", "must end in one of .csv, .csv.gz, .parquet, .npy, .npz"),
+        ("a.csv", b"", "can't be read"),
+        ("a.csv", b"a,b\n", "there are no rows"),
+        ("a.csv.gz", b"no gzip", "can't be read"),
+        ("a.parquet", b"no parquet", "can't be read"),
+        ("a.npy", b"no array", "can't be read"),
+        ("a.npz", b"PK\x03\x04 torn", "can't be read"),
+    ],
+)
+def test_damaged_files(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TableError, match=message):
+        read_table(tmp_path / name, "b")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"data": X}, "an array X is needed, the file holds data"),
+        ({"X": X}, "--target must say"),
+        ({"X": X[0]}, "2-dimensional array of numbers is needed, got 1 dimension"),
+        ({"X": X.astype(str)}, "2-dimensional array of numbers is needed"),
+        ({"X": X, "y": Y[:9]}, r"y has shape \(9,\), but X has 150 rows"),
+        ({"X": X.astype(object), "y": Y}, "allow_pickle=False"),
+    ],
+)
+def test_arrays_that_are_no_table(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(TableError, match=message):
+        read_table(tmp_path / "a.npz")
+
+
+# The command
+
+
+def test_json_and_table_agree(csv, tmp_path, capsys, small_encoder):
+    file = tmp_path / "pilot.json"
+    file.write_text("an older one")
+    arguments = ["pilot", csv, "--target", "species", "--drop", "sepal width", "--seed", "5"]
+    assert main([*arguments, "--json", str(file)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["iris.csv", "pilot.json"]
+    table = capsys.readouterr().out
+    record = json.loads(file.read_text(encoding="utf-8"))
+
+    assert record["source"] == {"data": csv, "target": "species", "dropped": ["sepal width"]}
+    assert record["seed"] == 5
+    assert record["n_columns"] == 3
+    assert record["class_counts"] == {"a": 50, "b": 50, "c": 50}
+    rows = [" ".join(line.split()) for line in table.splitlines()]
+    assert f"{csv}: 150 rows, 3 columns, 3 classes." in rows
+
+    def figure(values, digits=3):
+        assert len(values["folds"]) == record["n_folds"]
+        return f"{values['mean']:.{digits}f} ({values['std']:.{digits}f})"
+
+    titles = {"raw": "raw columns", "pca": "PCA", "encoder": "encoder"}
+    for method in record["methods"]:
+        title = titles[method["name"]]
+        for budget, labels in (("few_labels", "100"), ("all_labels", "120 (all)")):
+            scores = method[budget]
+            figures = [figure(scores[name]) for name in ("accuracy", "macro_f1", "auc")]
+            number = f"{method['n_features']['mean']:.0f}"
+            assert " ".join([labels, title, number, *figures]) in rows
+        seconds = [figure(method[name], 2) for name in ("fit_seconds", "transform_seconds")]
+        assert " ".join([title, *seconds]) in rows
+    encoder = record["encoder"]
+    assert f"ELBO {figure(encoder['elbo'])} nats per row" in table
+    assert [layer["units"]["mean"] for layer in encoder["layers"]] == [8, 4]
+    for layer in encoder["layers"]:
+        used, zeros = figure(layer["used"], 1), figure(layer["zero_share"])
+        assert f"{layer['layer']} {layer['units']['mean']:.0f} {used} {zeros}" in rows
+
+
+def test_without_data_it_studies_the_digits(tmp_path, capsys, small_encoder):
+    file = tmp_path / "pilot.json"
+    assert main(["pilot", "--quiet", "--json", str(file)]) == 0
+    captured = capsys.readouterr()
+    assert "digits: 1797 rows, 64 columns, 10 classes" in captured.out
+    assert captured.err == ""
+    record = json.loads(file.read_text(encoding="utf-8"))
+    assert record["n_rows"] == 1797
+    assert record["methods"][0]["all_labels"]["accuracy"]["mean"] > 0.95
+
+
+def test_progress_is_a_line_per_fold_where_no_one_watches(csv, capsys, small_encoder):
+    assert main(["pilot", csv, "--target", "species"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines] == [f"fold {n} of 5" for n in range(1, 6)]
+
+
+def test_progress_is_a_bar_on_a_terminal(csv, monkeypatch, small_encoder):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert main(["pilot", csv, "--target", "species"]) == 0
+    drawn = terminal.getvalue().split("\r")
+    assert "\n" not in terminal.getvalue()
+    assert "fold 2 of 5: PCA" in " ".join(drawn)
+    shown = [line for line in drawn if line.strip()]
+    assert shown[0].startswith("[" + "." * 30)
+    assert shown[-1].startswith("[" + "#" * 30)
+    assert drawn[-1] == ""  # the line is empty again, the cursor at its start
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.csv", "--target", "a"], "nowhere.csv: No such file"),
+        (["{csv}"], "--target must say"),
+        (["{csv}", "--target", "specie"], "did you mean species"),
+        (["{csv}", "--target", "species", "--drop", "colour"], "no column 'colour'"),
+        (["--target", "species"], "need a DATA file"),
+        (["--drop", "species"], "need a DATA file"),
+        (["--json", "{folder}/nowhere/a.json"], "nowhere: the folder does not exist"),
+        (["--json", "{folder}"], "not a regular file"),
+        (["--json", "{folder}/link"], "not a regular file"),
+    ],
+)
+def test_errors_of_the_user(csv, tmp_path, capsys, no_study, arguments, message):
+    (tmp_path / "link").symlink_to(csv)
+    filled = [argument.format(csv=csv, folder=tmp_path) for argument in arguments]
+    assert main(["pilot", *filled]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("skrgvae: error: ")
+    assert message in captured.err
+
+
+def test_a_study_that_can_not_be_done_is_an_error_of_the_user(frame, tmp_path, capsys):
+    frame.iloc[:102].to_csv(tmp_path / "a.csv", index=False)
+    assert main(["pilot", str(tmp_path / "a.csv"), "--target", "species"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "too few have: c (2)" in captured.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["pilot", "--seed", "-1"], ["pilot", "--seed", "x"], ["plot"]]
+)
+def test_wrong_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: skrgvae" in capsys.readouterr().err
+
+
+def test_without_pandas_the_error_says_what_to_install(csv, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)  # makes the import fail
+    assert main(["pilot", csv, "--target", "species"]) == 2
+    assert 'pip install "skrgvae[frames]"' in capsys.readouterr().err
+
+
+def test_arrays_need_no_pandas(frame, tmp_path, monkeypatch):
+    path, target = written(frame, tmp_path, "npz")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    np.testing.assert_array_equal(read_table(path, target).X, X)
+
+
+def test_the_table_survives_a_json_file_that_can_not_be_written(
+    csv, tmp_path, capsys, monkeypatch, small_encoder
+):
+    def full(source, destination):
+        raise OSError(28, "No space left on device", str(destination))
+
+    file = tmp_path / "pilot.json"
+    file.write_text("an older one")
+    monkeypatch.setattr(os, "replace", full)
+    assert main(["pilot", csv, "--target", "species", "--quiet", "--json", str(file)]) == 2
+    captured = capsys.readouterr()
+    assert "No space left" in captured.err
+    assert "ELBO" in captured.out
+    assert file.read_text() == "an older one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["iris.csv", "pilot.json"]
+
+
+def test_interruption_is_no_traceback(monkeypatch, capsys):
+    def run_pilot(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pilot, "run_pilot", run_pilot)
+    assert main(["pilot", "--quiet"]) == 130
+    assert capsys.readouterr().err == "skrgvae: interrupted\n"
+
+
+def run_module(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "skrgvae", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_as_a_module():
+    done = run_module("--version")
+    assert (done.returncode, done.stdout) == (0, f"skrgvae {__version__}\n")
+    done = run_module("pilot", "nowhere.csv", "--target", "a")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert "--target COLUMN" in run_module("pilot", "--help").stdout
+
+
+def test_help_is_light():
+    code = "import sys; sys.argv = ['skrgvae', '--version']\n"
+    code += "from skrgvae.cli import main\n"
+    code += "try:\n    main()\nexcept SystemExit:\n    pass\n"
+    code += "print(*{'torch', 'sklearn', 'pandas', 'scipy', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == [""]

@@ -1,0 +1,102 @@
+"""The code in README.md and docs/ runs as it stands.
+
+The Python blocks of a page are run from top to bottom in one namespace, as a reader would. Blocks
+in another language are not run; commands of the package in shell blocks are parsed. There is no
+way to mark a Python block as not to be run.
+"""
+
+import re
+import shlex
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("docs/*.rst"), *ROOT.glob("docs/*.md"), ROOT / "README.md"])
+
+# Pages whose point is code: finding none there would be a fault of this test, not of the page.
+MUST_HOLD_CODE = {"README.md", "getting_started.rst", "user_guide.rst"}
+
+FENCE = re.compile(r"^([ ]*)```[ ]*(\w+)[^\n]*\n(.*?)^\1```[ ]*$", re.MULTILINE | re.DOTALL)
+DIRECTIVE = re.compile(
+    r"^([ ]*)\.\. (?:code-block|code|sourcecode):: *(\w+)[ ]*\n"
+    r"(?:\1[ ]+:[^\n]*\n)*"  # options
+    r"((?:[ ]*\n|\1[ ]+[^\n]*\n)+)",
+    re.MULTILINE,
+)
+
+
+def blocks(text: str, suffix: str) -> list[tuple[str, int, str]]:
+    """Language, line of the first line of code, and code of every block on a page."""
+    pattern = FENCE if suffix == ".md" else DIRECTIVE
+    return [
+        (match[2], text.count("\n", 0, match.start(3)) + 1, textwrap.dedent(match[3]))
+        for match in pattern.finditer(text if text.endswith("\n") else text + "\n")
+    ]
+
+
+def page_blocks(page: Path, *languages: str) -> list[tuple[int, str]]:
+    found = blocks(page.read_text(encoding="utf-8"), page.suffix)
+    return [(line, code) for language, line, code in found if language in languages]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = page_blocks(page, "python", "python3", "py", "pycon")
+    assert found or page.name not in MUST_HOLD_CODE, "no Python block was found"
+    namespace = {"__name__": "__main__"}
+    for line, code in found:
+        # Blank lines in front: a traceback then shows the line of the page.
+        source = "\n" * (line - 1) + code
+        exec(compile(source, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_shell_blocks_name_existing_commands(page):
+    from skrgvae.cli import _parser
+
+    parser = _parser()
+    for line, code in page_blocks(page, "bash", "sh", "shell", "console"):
+        for command in re.split(r"\n|&&", code.replace("\\\n", " ")):
+            words = shlex.split(command, comments=True)
+            if words[:3] == ["python", "-m", "skrgvae"]:
+                words = words[2:]
+            if words and words[0] == "skrgvae":
+                try:
+                    parser.parse_args(words[1:])
+                except SystemExit as stop:
+                    assert stop.code == 0, f"{page.name}:{line}: {command.strip()}"
+
+
+def test_readme_holds_the_two_commands():
+    # .ci/run takes the second one from there.
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert "python -m pip install . && python -m skrgvae pilot" in lines
+    assert 'python -m pip install ".[test]" && python -m pytest' in lines
+
+
+def test_blocks_are_found():
+    rst = """
+.. code-block:: python
+   :caption: x
+
+   a = 1
+
+   b = 2
+
+Text.
+
+- item
+
+  .. code-block:: bash
+
+     skrgvae --help
+"""
+    assert blocks(rst, ".rst") == [
+        ("python", 4, "\na = 1\n\nb = 2\n\n"),
+        ("bash", 14, "\nskrgvae --help\n"),
+    ]
+    markdown = "Text\n```python\na = 1\n```\nmore\n```bash\nls\n```"
+    assert blocks(markdown, ".md") == [("python", 3, "a = 1\n"), ("bash", 7, "ls\n")]
