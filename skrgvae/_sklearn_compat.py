@@ -27,29 +27,30 @@ class EpochCallbacks:
     Parameters
     ----------
     estimator : estimator
-    X : array-like
-        Handed to callbacks that ask for it.
+    X, y : array-like
+        Handed to callbacks that ask for them.
     max_iter : int
         Epochs at most.
     """
 
-    def __init__(self, estimator: Any, X: Any, max_iter: int) -> None:
+    def __init__(self, estimator: Any, X: Any, y: Any, max_iter: int) -> None:
         self._estimator = estimator
-        self._X = X
-        self._root = self._epoch = None
+        self._data = {"X": X, "y": y}
+        self._root: Any = None
+        self._epoch: Any = None
         if hasattr(estimator, "_init_callback_context"):
             self._root = estimator._init_callback_context(max_subtasks=max_iter)
 
     def begin_fit(self) -> None:
         """Tell the callbacks that training starts."""
         if self._root is not None:
-            self._root.call_on_fit_task_begin(estimator=self._estimator, X=self._X)
+            self._root.call_on_fit_task_begin(estimator=self._estimator, **self._data)
 
     def begin_epoch(self) -> None:
         """Tell the callbacks that an epoch starts."""
         if self._root is not None:
             self._epoch = self._root.subcontext(task_name="epoch")
-            self._epoch.call_on_fit_task_begin(estimator=self._estimator, X=self._X)
+            self._epoch.call_on_fit_task_begin(estimator=self._estimator, **self._data)
 
     def end_epoch(self, attributes: Callable[[], dict[str, Any]]) -> bool:
         """Tell the callbacks that the epoch ended; True when one of them wants to stop.
@@ -61,15 +62,16 @@ class EpochCallbacks:
         """
         if self._epoch is None:
             return False
-        return self._epoch.call_on_fit_task_end(
-            estimator=self._estimator, X=self._X, reconstruction_attributes=attributes
+        stop: bool = self._epoch.call_on_fit_task_end(
+            estimator=self._estimator, **self._data, reconstruction_attributes=attributes
         )
+        return stop
 
     def end_fit(self, attributes: dict[str, Any]) -> None:
         """Tell the callbacks that training ended."""
         if self._root is not None:
             self._root.call_on_fit_task_end(
-                estimator=self._estimator, X=self._X, reconstruction_attributes=attributes
+                estimator=self._estimator, **self._data, reconstruction_attributes=attributes
             )
 
 

@@ -10,16 +10,20 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from skrgvae import __version__
 
 if TYPE_CHECKING:
-    from skrgvae.pilot import FoldValues, Method, PilotResult, Scores, Step
+    from skrgvae.pilot import FoldValues, Method, PilotResult, Scores
 
 _LABELS = {"raw": "raw columns", "pca": "PCA", "encoder": "encoder"}
+
+_BAR_WIDTH = 30
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,16 +119,12 @@ def _pilot(arguments: argparse.Namespace) -> None:
     # Before the work, not after it.
     json_file = None if arguments.json is None else _writable(Path(arguments.json))
 
-    X, y, source = _data(arguments)
+    with nullcontext() if arguments.quiet else _Progress(sys.stderr) as progress:
+        X, y, source = _data(arguments)
 
-    from skrgvae.pilot import run_pilot
+        from skrgvae.pilot import run_pilot
 
-    progress = None if arguments.quiet else _Progress(sys.stderr)
-    try:
-        result = run_pilot(X, y, random_state=arguments.seed, progress=progress)
-    finally:
-        if progress is not None:
-            progress.close()
+        result = run_pilot(X, y, random_state=arguments.seed, n_jobs=-1, progress=progress)
     try:
         if json_file is not None:
             record = {"source": source, "seed": arguments.seed, **result.to_dict()}
@@ -169,35 +169,45 @@ def _write_atomically(path: Path, text: str) -> None:
 
 
 class _Progress:
-    """A bar on a terminal; elsewhere a line per fold."""
+    """Folds done so far: a bar with a clock on a terminal, elsewhere a line per fold."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._bar = stream.isatty()
         self._started = monotonic()
-        self._fold = 0
-        self._width = 0
+        self._state = "[" + "." * _BAR_WIDTH + "]"
+        self._over = Event()
+        # A fold may take minutes; a running clock tells that something happens meanwhile.
+        self._clock = Thread(target=self._draw, daemon=True) if stream.isatty() else None
 
-    def __call__(self, step: Step) -> None:
-        seconds = monotonic() - self._started
-        if self._bar:
-            filled = 30 * step.done // step.total
-            what = f"fold {step.fold} of {step.n_folds}: {_LABELS.get(step.method, 'done')}"
-            self._draw(f"[{'#' * filled}{'.' * (30 - filled)}] {what}, {seconds:.0f} s")
-        elif step.fold > self._fold:
-            self._fold = step.fold
-            print(f"fold {step.fold} of {step.n_folds}, {seconds:.0f} s", file=self._stream)
+    def __enter__(self) -> Self:
+        if self._clock is not None:
+            self._clock.start()
+        return self
 
-    def close(self) -> None:
-        """Leave the terminal's line empty for what comes next."""
-        if self._bar:
-            self._draw("")
-            self._draw("")
+    def __call__(self, done: int, total: int) -> None:
+        bar = ("#" * (_BAR_WIDTH * done // total)).ljust(_BAR_WIDTH, ".")
+        self._state = f"[{bar}] {done} of {total} folds,"
+        if self._clock is None:
+            print(f"{done} of {total} folds, {self._seconds()}", file=self._stream)
 
-    def _draw(self, line: str) -> None:
-        self._stream.write("\r" + line.ljust(self._width))
+    def __exit__(self, *exception: object) -> None:
+        if self._clock is not None:
+            self._over.set()
+            self._clock.join()
+
+    def _seconds(self) -> str:
+        return f"{monotonic() - self._started:.0f} s"
+
+    def _draw(self) -> None:
+        """Redraw the bar until the work is over, then leave its line empty."""
+        over = False
+        while not over:
+            line = f"{self._state} {self._seconds()}"
+            self._stream.write(f"\r{line}")
+            self._stream.flush()
+            over = self._over.wait(0.2)
+        self._stream.write("\r" + " " * len(line) + "\r")
         self._stream.flush()
-        self._width = len(line)
 
 
 def _report(name: str, result: PilotResult) -> str:
@@ -228,7 +238,7 @@ Logistic regression on rows it has not seen
 Whatever needs no labels (encoder, PCA, standardisation) has learned from all training rows of a
 fold, the classifier from the labelled ones alone.{_unconverged(result)}
 
-Seconds to fit on the training rows, and to transform all rows
+Seconds on one thread, to fit on the training rows and to transform all rows
 {_aligned(seconds, n_text=1)}
 
 Encoder on rows it has not seen: ELBO {_figure(result.encoder.elbo)} nats per row

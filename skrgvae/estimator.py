@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -90,7 +91,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Whether `transform` returns a scipy CSR array.
     optimizer : {"adamax", "adam"}, default="adamax"
         Optimiser of torch.
-    learning_rate : float, default=4e-3
+    learning_rate : float, default=1e-2
         Constant for the first half of the planned steps, then falling linearly to a hundredth.
     batch_size : int, default=100
         Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
@@ -104,8 +105,9 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Floor in nats per unit, one for all layers or one per layer: a unit's batch-mean KL below
         it is not pushed further down.
     firing_rate : float or None, default=0.2
-        Share of rows for which a unit is on when training starts. None: plain batch
-        normalisation.
+        Share of rows for which a unit is on when training starts, set through fixed gain and
+        shift of the bottom-up normalisation (where `batch_norm` is on) and the first means of
+        the priors. None: plain batch normalisation.
     skip_connections : bool, default=True
         Whether the likelihood and all lower priors see every layer above, instead of the next
         one alone.
@@ -179,7 +181,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
     (1797, 48)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "layer_sizes": ["array-like", StrOptions({"auto"})],
         "hidden_layer_sizes": [
             "array-like",
@@ -230,7 +232,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         layers: Sequence[int] | str = "all",
         sparse_output: bool = False,
         optimizer: str = "adamax",
-        learning_rate: float = 4e-3,
+        learning_rate: float = 1e-2,
         batch_size: int = 100,
         max_iter: int = 30,
         kl_weight: float = 1.0,
@@ -311,9 +313,9 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         from skrgvae.fitting import initial_module, resolve_device, train
         from skrgvae.model import Model
 
-        _refuse_arguments(refused)
+        _refuse_arguments("fit", refused)
         self._refuse_checkpoint()
-        callbacks = EpochCallbacks(self, X, self.max_iter)
+        callbacks = EpochCallbacks(self, X, y, self.max_iter)
         with self._all_or_nothing():
             previous = getattr(self, "_model", None) if self.warm_start else None
             self.__dict__.pop("_progress", None)
@@ -344,7 +346,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             model, history, best = train(module, table, held_out, plan, seed, device, hooks)
             attributes = self._fitted_attributes(model, table, history, best)
             callbacks.end_fit(attributes)
-            vars(self).update(attributes)
+            self.__dict__.update(attributes)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -372,7 +374,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         from skrgvae.fitting import Progress, initial_module, resolve_device, train_on
         from skrgvae.training import History
 
-        _refuse_arguments(refused)
+        _refuse_arguments("partial_fit", refused)
         self._refuse_checkpoint()
         with self._all_or_nothing():
             previous: Model | None = getattr(self, "_model", None)
@@ -391,7 +393,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             device = resolve_device(self.device)
             model, epoch, progress = train_on(module, table, plan, progress, device)
             history.epochs.append(epoch)
-            vars(self).update(
+            self.__dict__.update(
                 self._fitted_attributes(model, table, history, len(history.epochs)),
                 _progress=progress,
             )
@@ -444,8 +446,9 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                 "inverse_transform needs feature 'median' or 'mean': probabilities of being "
                 "active say nothing about the values. Got 'active'."
             )
-        Z = check_array(Z, accept_sparse="csr", dtype=[np.float64, np.float32])
-        values = Z.toarray() if issparse(Z) else Z
+        if issparse(Z):
+            Z = Z.toarray()
+        values: NDArray[np.floating] = check_array(Z, dtype=[np.float64, np.float32])
         slices = self.layer_slices_
         if values.shape[1] != slices[-1].stop:
             raise ValueError(
@@ -460,9 +463,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             layers[layer] = values[:, part]
         return self._model.decode(layers)
 
-    def score_samples(
-        self, X: ArrayLike, n_importance_samples: int = 1
-    ) -> NDArray[np.floating]:
+    def score_samples(self, X: ArrayLike, n_importance_samples: int = 1) -> NDArray[np.floating]:
         """Lower bound of the log-density of every row, in nats and in the units of the data.
 
         Parameters
@@ -604,7 +605,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         """Columns of the output that belong to each emitted layer, bottom first."""
         check_is_fitted(self)
         ends = np.cumsum([0, *(self.layer_sizes_[layer] for layer in self._emitted())]).tolist()
-        return [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+        return [slice(start, stop) for start, stop in pairwise(ends)]
 
     @property
     def components_(self) -> NDArray[np.float64]:
@@ -635,7 +636,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         except BaseException:
             for name in set(vars(self)) - set(before) - set(CALLBACK_STATE):
                 delattr(self, name)
-            vars(self).update(before)
+            self.__dict__.update(before)
             raise
 
     def _check_table(
@@ -643,7 +644,8 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
     ) -> NDArray[np.floating]:
         check_columns(X, self.categorical_features)
         dtypes = list(dtype) if isinstance(dtype, tuple) else dtype
-        return validate_data(self, X, reset=reset, dtype=dtypes)
+        # Batches are gathered row by row, which a table stored column by column makes slow.
+        return validate_data(self, X, reset=reset, dtype=dtypes, order="C")
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -656,6 +658,8 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             )
 
     def _emitted(self) -> tuple[int, ...]:
+        """Layers that `transform` emits now; parameters may have been set after `fit`."""
+        self._validate_params()
         return resolve_layers(self.layers, len(self.layer_sizes_))
 
     def _resolve_architecture(self, table: NDArray[np.floating]) -> Architecture:
@@ -765,10 +769,10 @@ def _module_to_go_on_with(previous: Model, architecture: Architecture) -> Hierar
     return previous.new_module()
 
 
-def _refuse_arguments(refused: Mapping[str, Any]) -> None:
+def _refuse_arguments(method: str, refused: Mapping[str, Any]) -> None:
     for name, value in refused.items():
         if name != "sample_weight":
-            raise TypeError(f"fit got an unexpected keyword argument {name!r}")
+            raise TypeError(f"{method} got an unexpected keyword argument {name!r}")
         if value is not None:
             raise ValueError(
                 "sample_weight can't be used yet. Repeat or resample the rows according to "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,13 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skrgvae.network import Architecture, Hierarchy, LayerPass
+from skrgvae.network import Architecture, Hierarchy
 from skrgvae.noise import normal_noise, row_keys
-from skrgvae.training import Rows
 
 # Numbers per tensor in one piece of work: 4 million (16 MB in float32) keep the passes long and
 # the memory small.
 PIECE = 2**22
+# Rows in one piece at least: for a handful of rows the matrix products take another path, whose
+# rounding differs, and a row's features would depend on how many rows came with it.
+MIN_ROWS = 16
 
 
 class Model:
@@ -89,21 +92,12 @@ class Model:
         of = getattr(module.law, statistic)
         sizes = self.architecture.layer_sizes
         out = np.empty((len(table), sum(sizes[layer] for layer in layers)), table.dtype)
-        for start, records in self.passes(table):
+        for where, rows in _pieces(table, table.shape[1] + sum(sizes)):
+            messages = module.messages(torch.from_numpy(rows).to(_device_of(module)))
+            records = module.descend(messages, noise=None)
             parts = [of(records[layer].loc_q, records[layer].scale_q) for layer in layers]
-            joined = torch.cat(parts, dim=1).cpu().numpy()
-            out[start : start + len(joined)] = joined
+            _put(out, where, torch.cat(parts, dim=1))
         return out
-
-    @torch.no_grad()
-    def passes(self, table: NDArray[np.floating]) -> Iterator[tuple[int, list[LayerPass]]]:
-        """Deterministic passes piece by piece: position of the first row, records bottom first."""
-        module = self.module(_dtype_of(table))
-        start = 0
-        n_rows = _rows_per_piece(table.shape[1] + sum(self.architecture.layer_sizes))
-        for rows in Rows(table, _device_of(module)).in_order(n_rows):
-            yield start, module.descend(module.messages(rows), noise=None)
-            start += len(rows)
 
     def score(self, table: NDArray[np.floating], n_samples: int) -> NDArray[np.floating]:
         """ELBO (one sample) or importance-weighted bound (more) of every row, in nats.
@@ -126,15 +120,14 @@ class Model:
         -------
         ndarray of shape (n_rows, n_columns), of the values' dtype
         """
-        module = self.module(_dtype_of(values[0]))
-        device = _device_of(module)
+        joined = np.concatenate(values, axis=1)
+        module = self.module(_dtype_of(joined))
+        sizes = self.architecture.layer_sizes
         n_columns = len(self.architecture.families)
-        out = np.empty((len(values[0]), n_columns), values[0].dtype)
-        piece = _rows_per_piece(n_columns + sum(self.architecture.layer_sizes))
-        for start in range(0, len(out), piece):
-            part = [torch.tensor(value[start : start + piece]).to(device) for value in values]
-            outputs = module.top_down.decode(part)
-            out[start : start + piece] = module.likelihood.mean(outputs).cpu().numpy()
+        out = np.empty((len(joined), n_columns), joined.dtype)
+        for where, rows in _pieces(joined, n_columns + sum(sizes)):
+            layers = torch.from_numpy(rows).to(_device_of(module)).split(sizes, dim=1)
+            _put(out, where, module.likelihood.mean(module.top_down.decode(layers)))
         return out
 
     @torch.no_grad()
@@ -164,9 +157,11 @@ class Model:
         """
         module = self.module(_dtype_of(table))
         totals = [np.zeros(size) for size in self.architecture.layer_sizes]
-        for rows, noise in _noisy_pieces(module, table, self.seed):
-            for total, record in zip(totals, module.descend(module.messages(rows), noise)):
-                total += module.kl(record).double().sum(dim=0).cpu().numpy()
+        for where, rows, noise in _noisy_pieces(module, table, self.seed):
+            records = module.descend(module.messages(rows), noise)
+            for total, record in zip(totals, records, strict=True):
+                kl = module.kl(record)[: where.stop - where.start]
+                total += kl.double().sum(dim=0).cpu().numpy()
         return [total / len(table) for total in totals]
 
 
@@ -179,54 +174,80 @@ def score_rows(
     The latter is log (1/k) sum_i p(x, z^i) / q(z^i | x) (Burda et al. 2016, eq. 8), accumulated
     over pieces of samples so that any k fits in memory.
     """
-    if n_samples == 1:
-        parts = []
-        for rows, noise in _noisy_pieces(module, table, seed):
-            terms = module(rows, noise)
-            kl = torch.stack([layer.sum(dim=1) for layer in terms.kl]).sum(dim=0)
-            parts.append((terms.log_likelihood - kl).cpu().numpy())
-        return np.concatenate(parts).astype(table.dtype, copy=False)
-    return _importance_weighted(module, table, seed, n_samples).astype(table.dtype, copy=False)
+    if n_samples > 1:
+        return _importance_weighted(module, table, seed, n_samples)
+    out = np.empty(len(table), table.dtype)
+    for where, rows, noise in _noisy_pieces(module, table, seed):
+        terms = module(rows, noise)
+        kl = torch.stack([layer.sum(dim=1) for layer in terms.kl]).sum(dim=0)
+        _put(out, where, terms.log_likelihood - kl)
+    return out
 
 
 def _importance_weighted(
     module: Hierarchy, table: NDArray[np.floating], seed: int, n_samples: int
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     sizes = module.architecture.layer_sizes
     width = table.shape[1] + sum(sizes)
     samples_per_piece = min(n_samples, _rows_per_piece(width))
-    rows_per_piece = max(1, _rows_per_piece(width) // samples_per_piece)
-    device, dtype = _device_of(module), _dtype_of(table)
-    out = np.empty(len(table))
-    for start in range(0, len(table), rows_per_piece):
-        rows = table[start : start + rows_per_piece]
+    device = _device_of(module)
+    out = np.empty(len(table), table.dtype)
+    for where, rows in _pieces(table, width * samples_per_piece):
         keys = row_keys(rows, seed)
-        total = np.full(len(rows), -np.inf)
+        total = torch.full((len(rows),), -torch.inf, dtype=torch.float64, device=device)
         for first in range(0, n_samples, samples_per_piece):
             samples = range(first, min(first + samples_per_piece, n_samples))
-            noise = torch.from_numpy(normal_noise(keys, sum(sizes), samples)).to(device, dtype)
-            weights = module.log_weights(torch.tensor(rows).to(device), noise.split(sizes, dim=-1))
-            total = np.logaddexp(total, torch.logsumexp(weights.double(), dim=0).cpu().numpy())
-        out[start : start + len(rows)] = total - np.log(n_samples)
+            noise = torch.from_numpy(normal_noise(keys, sum(sizes), samples).astype(table.dtype))
+            weights = module.log_weights(
+                torch.from_numpy(rows).to(device), noise.to(device).split(sizes, dim=-1)
+            )
+            total = torch.logaddexp(total, torch.logsumexp(weights.double(), dim=0))
+        _put(out, where, total - math.log(n_samples))
     return out
 
 
 def _noisy_pieces(
     module: Hierarchy, table: NDArray[np.floating], seed: int
-) -> Iterator[tuple[Tensor, Sequence[Tensor]]]:
-    """Rows in order with the noise of one sample per row, bottom layer first."""
+) -> Iterator[tuple[slice, Tensor, Sequence[Tensor]]]:
+    """Where rows stand, the rows, and the noise of one sample per row, bottom layer first."""
     sizes = module.architecture.layer_sizes
     device = _device_of(module)
     dtype = module.top_down.top.loc.dtype
-    piece = _rows_per_piece(table.shape[1] + sum(sizes))
-    for start in range(0, len(table), piece):
-        rows = table[start : start + piece]
+    for where, rows in _pieces(table, table.shape[1] + sum(sizes)):
         noise = torch.from_numpy(normal_noise(row_keys(rows, seed), sum(sizes))[0])
-        yield torch.tensor(rows).to(device), noise.to(device, dtype).split(sizes, dim=-1)
+        yield (
+            where,
+            torch.from_numpy(rows).to(device),
+            noise.to(device, dtype).split(sizes, dim=-1),
+        )
+
+
+def _pieces(
+    table: NDArray[np.floating], width: int
+) -> Iterator[tuple[slice, NDArray[np.floating]]]:
+    """Rows to work on at once, and where they stand; a small piece is filled up with its last row.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, n_columns)
+    width : int
+        Numbers per row that the work needs.
+    """
+    n_rows = _rows_per_piece(width)
+    for start in range(0, len(table), n_rows):
+        where = slice(start, min(start + n_rows, len(table)))
+        # Gathered, so that torch never sees a read-only array or a memory map.
+        index = np.arange(where.start, max(where.stop, where.start + MIN_ROWS))
+        yield where, table[np.minimum(index, where.stop - 1)]
+
+
+def _put(out: NDArray[np.floating], where: slice, piece: Tensor) -> None:
+    """Write a piece's rows to where they belong, without those that only filled it up."""
+    out[where] = piece[: where.stop - where.start].cpu().numpy()
 
 
 def _rows_per_piece(width: int) -> int:
-    return max(1, PIECE // width)
+    return max(MIN_ROWS, PIECE // width)
 
 
 def _dtype_of(table: NDArray) -> torch.dtype:

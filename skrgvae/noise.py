@@ -53,8 +53,8 @@ def normal_noise(
     counters = counters.reshape(len(samples), 1, n_units) * _GOLDEN
     state = keys[None, :, None] + counters
     _mix(state)
-    # The 53 highest bits, moved by half a step so that neither 0 nor 1 occurs.
-    uniform = ((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    # The 52 highest bits and a half: with 53 the largest would round to 1.
+    uniform = ((state >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
     return ndtri(uniform)
 
 

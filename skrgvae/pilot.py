@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -26,6 +28,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from skrgvae import __version__
@@ -153,20 +156,6 @@ class PilotResult:
         return {"schema_version": SCHEMA_VERSION, **_plain(self)}
 
 
-class Step(NamedTuple):
-    """Where a study stands: `done` of `total` parts, about to fit `method` on a fold.
-
-    Folds count from 1 to `n_folds`. After the last part, `done` equals `total` and `method` is
-    empty.
-    """
-
-    done: int
-    total: int
-    fold: int
-    n_folds: int
-    method: str
-
-
 def run_pilot(
     X: Any,
     y: Any,
@@ -175,7 +164,8 @@ def run_pilot(
     encoder: HierarchicalSparseEncoder | None = None,
     cv: int = 5,
     random_state: int | np.random.RandomState | None = None,
-    progress: Callable[[Step], object] | None = None,
+    n_jobs: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> PilotResult:
     """Compare raw columns, PCA and the encoder's features in front of logistic regression.
 
@@ -202,8 +192,11 @@ def run_pilot(
         Number of folds.
     random_state : int, RandomState instance or None, default=None
         Determines the folds, the labelled rows and the encoder's seeds.
+    n_jobs : int, default=None
+        Folds studied at a time, each with one thread, as in scikit-learn: None is 1, -1 is one
+        for each core. The figures do not depend on it.
     progress : callable, default=None
-        Called with a `Step` before every part of the study and after the last.
+        Called after every fold with the number of folds done and the number of all.
 
     Returns
     -------
@@ -213,10 +206,16 @@ def run_pilot(
     Examples
     --------
     >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
     >>> from skrgvae.pilot import run_pilot
     >>> X, y = load_digits(return_X_y=True)
-    >>> result = run_pilot(X / 16, y, random_state=0)  # doctest: +SKIP
-    >>> result.methods[2].few_labels.accuracy.mean  # doctest: +SKIP
+    >>> small = HierarchicalSparseEncoder(layer_sizes=(16, 8), max_iter=2)
+    >>> result = run_pilot(X / 16, y, encoder=small, cv=2, random_state=0)
+    >>> raw, pca, encoder = result.methods
+    >>> raw.all_labels.accuracy.mean > 0.9
+    True
+    >>> encoder.n_features.values
+    (24, 24)
     """
     started = perf_counter()
     X, classes, y, counts = _checked(X, y, few_labels, cv)
@@ -226,30 +225,18 @@ def run_pilot(
     )
 
     splits = list(StratifiedKFold(cv, shuffle=True, random_state=split_seed).split(X, y))
-    with_few = all(few_labels < train.size for train, _ in splits)
-    measured: dict[str, list[dict[str, Any]]] = {name: [] for name in METHODS}
+    n_labelled = few_labels if all(few_labels < train.size for train, _ in splits) else None
+    folds = Parallel(n_jobs=min(cv, effective_n_jobs(n_jobs)), return_as="generator")(
+        delayed(_study_fold)(X, y, train, test, encoder, n_labelled, seed)
+        for (train, test), seed in zip(splits, fold_seeds, strict=True)
+    )
+    measured: list[dict[str, Any]] = []
     learned: list[dict[str, Any]] = []
-    for fold, ((train, test), seed) in enumerate(zip(splits, fold_seeds, strict=True)):
-        labelled = {"all_labels": np.arange(train.size)}
-        if with_few:
-            labelled["few_labels"] = _draw_stratified(
-                y[train], few_labels, np.random.RandomState(seed)
-            )
-        fold_encoder = clone(encoder).set_params(random_state=seed)
-        transformers = {
-            "raw": FunctionTransformer(),
-            "pca": make_pipeline(StandardScaler(), PCA(_PCA_VARIANCE)),
-            "encoder": fold_encoder,
-        }
-        for position, name in enumerate(METHODS):
-            if progress is not None:
-                progress(
-                    Step(fold * len(METHODS) + position, cv * len(METHODS), fold + 1, cv, name)
-                )
-            measured[name].append(_measure(transformers[name], X, y, train, test, labelled))
-        learned.append(_inspect(fold_encoder, X[test]))
-    if progress is not None:
-        progress(Step(cv * len(METHODS), cv * len(METHODS), cv, cv, ""))
+    for by_method, of_encoder in folds:
+        measured.append(by_method)
+        learned.append(of_encoder)
+        if progress is not None:
+            progress(len(learned), cv)
 
     return PilotResult(
         n_rows=X.shape[0],
@@ -257,7 +244,7 @@ def run_pilot(
         class_counts={str(name): int(count) for name, count in zip(classes, counts, strict=True)},
         n_folds=cv,
         seeds={"split": split_seed, "folds": fold_seeds},
-        methods=tuple(_method(name, measured[name]) for name in METHODS),
+        methods=tuple(_method(name, [fold[name] for fold in measured]) for name in METHODS),
         encoder=Encoder(
             parameters=" ".join(repr(encoder).split()),
             elbo=_over_folds(learned, "elbo"),
@@ -313,21 +300,58 @@ def _draw_stratified(y: np.ndarray, size: int, rng: np.random.RandomState) -> np
     return order[np.argsort(place[order], kind="stable")[:size]]
 
 
+def _study_fold(X, y, train, test, encoder, few_labels, seed):
+    """Every figure of one fold: of each method by name, and of what the encoder learned."""
+    labelled = {"all_labels": np.arange(train.size)}
+    if few_labels is not None:
+        labelled["few_labels"] = _draw_stratified(
+            y[train], few_labels, np.random.RandomState(seed)
+        )
+    encoder = clone(encoder).set_params(random_state=seed)
+    transformers = {
+        "raw": FunctionTransformer(),
+        "pca": make_pipeline(StandardScaler(), PCA(_PCA_VARIANCE)),
+        "encoder": encoder,
+    }
+    with _one_thread(), config_context(transform_output="default"):
+        measured = {
+            name: _measure(transformers[name], X, y, train, test, labelled) for name in METHODS
+        }
+        return measured, _inspect(encoder, X[test])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread.
+
+    Figures are then the same on any number of cores. And threads gain little on products this
+    small, but cost ten to forty times the time where another process wants the cores.
+    """
+    import torch  # takes seconds, which nobody should wait for who only has wrong data
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _measure(transformer, X, y, train, test, labelled):
     """Time and test scores of one set of features on one fold.
 
     `labelled` maps the name of a label budget to positions within the training rows.
     """
-    with config_context(transform_output="default"):
-        start = perf_counter()
-        transformer.fit(X[train])
-        fitted = perf_counter()
-        Z_train, Z_test = transformer.transform(X[train]), transformer.transform(X[test])
-        transformed = perf_counter()
-        # Needs no labels, so it sees all training rows: a unit that is off in every labelled row
-        # still gets its scale.
-        scaler = StandardScaler().fit(Z_train)
-        Z_train, Z_test = scaler.transform(Z_train), scaler.transform(Z_test)
+    start = perf_counter()
+    transformer.fit(X[train])
+    fitted = perf_counter()
+    Z_train, Z_test = transformer.transform(X[train]), transformer.transform(X[test])
+    transformed = perf_counter()
+    # Needs no labels, so it sees all training rows: a unit that is off in every labelled row still
+    # gets its scale.
+    scaler = StandardScaler().fit(Z_train)
+    Z_train, Z_test = scaler.transform(Z_train), scaler.transform(Z_test)
     return {
         "n_features": Z_train.shape[1],
         "fit_seconds": fitted - start,
@@ -341,9 +365,7 @@ def _measure(transformer, X, y, train, test, labelled):
 
 def _classify(Z_train, y_train, Z_test, y_test):
     classifier = LogisticRegression(max_iter=1000)
-    # Threads gain little on products this small, and cost forty times the time when another
-    # process wants the cores.
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # reported as a figure instead
         classifier.fit(Z_train, y_train)
     predicted, probability = classifier.predict(Z_test), classifier.predict_proba(Z_test)

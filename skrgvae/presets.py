@@ -11,9 +11,9 @@ DENSITY_PRESET: dict[str, Any] = {
     "hidden_layer_sizes": (512, 256, 128, 64),
     "firing_rate": None,
     "free_bits": 0.0,
-    "skip_connections": False,
-    "kl_warmup": 0.3,
+    "skip_connections": True,
+    "kl_warmup": 0.2,
     "learning_rate": 4e-3,
-    "batch_size": 250,
+    "batch_size": 100,
     "max_iter": 100,
 }

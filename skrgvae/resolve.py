@@ -42,7 +42,7 @@ def per_layer(name: str, value: Any, n_layers: int) -> tuple[float, ...]:
         return (float(value),) * n_layers
     numbers = tuple(value)
     for number in numbers:
-        if not isinstance(number, Real) or not 0 <= number < np.inf:
+        if not isinstance(number, Real) or not 0 <= float(number) < np.inf:
             raise ValueError(
                 f"The entries of {name} must be numbers in the range [0.0, inf). Got {number!r}."
             )
@@ -55,7 +55,7 @@ def resolve_layers(layers: Any, n_layers: int) -> tuple[int, ...]:
         return tuple(range(n_layers))
     wanted = []
     for layer in layers:
-        if not isinstance(layer, Integral) or not -n_layers <= layer < n_layers:
+        if not isinstance(layer, Integral) or not -n_layers <= int(layer) < n_layers:
             raise ValueError(
                 f"layers must be 'all' or a sequence of positions from 0 (bottom) to "
                 f"{n_layers - 1}. Got {layers!r}."
@@ -99,7 +99,7 @@ def resolve_likelihood(
             if family != "auto":
                 resolved[_position(key, names, table.shape[1])] = family
     resolved = resolved.astype(str)
-    for j in np.flatnonzero(resolved == "bernoulli"):
+    for j in np.flatnonzero(resolved == "bernoulli").tolist():
         low, high = table[:, j].min(), table[:, j].max()
         if low < 0 or high > 1:
             label = j if names is None else repr(names[j])
@@ -137,11 +137,11 @@ def check_columns(X: Any, categorical_features: Any) -> None:
                 "with sklearn.preprocessing.OneHotEncoder, and pass categorical_features=None. "
                 f"Got {categorical_features!r}."
             )
-    if not (hasattr(X, "columns") and (hasattr(X, "dtypes") or hasattr(X, "schema"))):
+    if categorical_features is None or not (hasattr(X, "columns") and hasattr(X, "dtypes")):
         return
-    for name in X.columns:
-        dtype = X[name].dtype
-        if not _is_numeric(dtype, X[name]):
+    # By position: two columns may have the same name.
+    for position, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
+        if not _is_numeric(dtype, X, position):
             raise ValueError(
                 f"Column {name!r} has dtype {dtype}, which can't be used yet: only numeric and "
                 "boolean columns can. Encode it first, for example with "
@@ -157,22 +157,23 @@ def training_dtype(X: Any) -> list[type[np.floating]] | type[np.floating]:
     return [np.float64, np.float32]
 
 
-def _is_numeric(dtype: Any, column: Any) -> bool:
+def _is_numeric(dtype: Any, X: Any, position: int) -> bool:
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric()) or str(dtype) == "Boolean"
-    if getattr(dtype, "kind", None) != "O":  # numpy's and pandas' own dtypes
-        return getattr(dtype, "kind", None) in "biuf"
+    kind = getattr(dtype, "kind", "")
+    if kind != "O":  # numpy's and pandas' own dtypes
+        return kind in ("b", "i", "u", "f")
     if not isinstance(dtype, np.dtype):  # pandas' category and string
         return False
     try:
-        np.asarray(column, dtype=np.float64)
+        np.asarray(X.iloc[:, position], dtype=np.float64)
     except (TypeError, ValueError):
         return False
     return True
 
 
 def _position(key: str | int, names: Sequence[str] | None, n_columns: int) -> int:
-    if isinstance(key, Integral) and 0 <= key < n_columns:
+    if isinstance(key, Integral) and 0 <= int(key) < n_columns:
         return int(key)
     if isinstance(key, str) and names is not None and key in list(names):
         return list(names).index(key)
@@ -182,7 +183,7 @@ def _position(key: str | int, names: Sequence[str] | None, n_columns: int) -> in
 
 def _integers(name: str, values: Any) -> tuple[int, ...]:
     for value in values:
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
             raise ValueError(
                 f"The entries of {name} must be integers in the range [1, inf). Got {value!r}."
             )

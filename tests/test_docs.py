@@ -1,10 +1,12 @@
 """The code in README.md and docs/ runs as it stands.
 
-The Python blocks of a page are run from top to bottom in one namespace, as a reader would. Blocks
-in another language are not run; commands of the package in shell blocks are parsed. There is no
-way to mark a Python block as not to be run.
+The Python blocks of a page are run from top to bottom in one namespace, as a reader would, but
+for one thing: no fit takes more than a few epochs, so that the pages can show what is worth
+running and this test stays quick. Blocks in another language are not run; commands of the package
+in shell blocks are parsed. There is no way to mark a Python block as not to be run.
 """
 
+import functools
 import re
 import shlex
 import textwrap
@@ -12,11 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from skrgvae import HierarchicalSparseEncoder
+from skrgvae.cli import _parser
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("docs/*.rst"), *ROOT.glob("docs/*.md"), ROOT / "README.md"])
 
 # Pages whose point is code: finding none there would be a fault of this test, not of the page.
 MUST_HOLD_CODE = {"README.md", "getting_started.rst", "user_guide.rst"}
+MOST_EPOCHS = 2
 
 FENCE = re.compile(r"^([ ]*)```[ ]*(\w+)[^\n]*\n(.*?)^\1```[ ]*$", re.MULTILINE | re.DOTALL)
 DIRECTIVE = re.compile(
@@ -41,6 +47,23 @@ def page_blocks(page: Path, *languages: str) -> list[tuple[int, str]]:
     return [(line, code) for language, line, code in found if language in languages]
 
 
+@pytest.fixture
+def few_epochs(monkeypatch):
+    fit = HierarchicalSparseEncoder.fit
+
+    @functools.wraps(fit)
+    def short_fit(self, *args, **kwargs):
+        asked = self.max_iter
+        self.max_iter = min(asked, MOST_EPOCHS)
+        try:
+            return fit(self, *args, **kwargs)
+        finally:
+            self.max_iter = asked
+
+    monkeypatch.setattr(HierarchicalSparseEncoder, "fit", short_fit)
+
+
+@pytest.mark.usefixtures("few_epochs")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -55,8 +78,6 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_shell_blocks_name_existing_commands(page):
-    from skrgvae.cli import _parser
-
     parser = _parser()
     for line, code in page_blocks(page, "bash", "sh", "shell", "console"):
         for command in re.split(r"\n|&&", code.replace("\\\n", " ")):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -13,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skrgvae import HierarchicalSparseEncoder, pilot
-from skrgvae.pilot import METHODS, Step, run_pilot
+from skrgvae.pilot import METHODS, run_pilot
 
 CV = 3
 
@@ -141,6 +142,18 @@ def test_the_seed_determines_the_figures(result, data):
     assert figures(run_pilot(*data, random_state=1, **options)) != figures(result)
 
 
+def test_processes_and_threads_change_no_figure(result, data):
+    options = {"few_labels": 12, "encoder": small_encoder(), "cv": CV, "random_state": 0}
+    assert figures(run_pilot(*data, n_jobs=2, **options)) == figures(result)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        assert figures(run_pilot(*data, **options)) == figures(result)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_the_encoder_given_stays_as_it_was(data):
     encoder = small_encoder()
     before = clone(encoder).get_params()
@@ -178,18 +191,14 @@ def test_classifiers_that_do_not_converge_are_reported_without_a_warning(data, m
     assert result.methods[0].all_labels.converged.values == (False, False)
 
 
-def test_progress_tells_every_part(data):
-    steps = []
-    run_pilot(*data, encoder=small_encoder(), cv=2, random_state=0, progress=steps.append)
-    assert steps == [
-        Step(0, 6, 1, 2, "raw"),
-        Step(1, 6, 1, 2, "pca"),
-        Step(2, 6, 1, 2, "encoder"),
-        Step(3, 6, 2, 2, "raw"),
-        Step(4, 6, 2, 2, "pca"),
-        Step(5, 6, 2, 2, "encoder"),
-        Step(6, 6, 2, 2, ""),
-    ]
+def test_progress_tells_every_fold(data):
+    calls = []
+
+    def progress(done, total):
+        calls.append((done, total))
+
+    run_pilot(*data, encoder=small_encoder(), cv=2, random_state=0, progress=progress)
+    assert calls == [(1, 2), (2, 2)]
 
 
 def test_prints_nothing(data, capfd):

@@ -28,7 +28,8 @@ class Bernoulli(Family):
     def set_statistics(self, columns: NDArray[np.floating]) -> None:
         # Half a pseudo-count on each side keeps the logit of a column that is never on finite.
         rate = (columns.sum(axis=0, dtype=np.float64) + 0.5) / (len(columns) + 1.0)
-        self.rate.copy_(torch.from_numpy(rate))
+        # ... and the clip does so where float32 would round the rate to 1.
+        self.rate.copy_(torch.from_numpy(rate.clip(2.0**-24, 1 - 2.0**-24)))
 
     def initial_outputs(self) -> Tensor:
         return torch.logit(self.rate)

@@ -37,7 +37,9 @@ class ColumnLikelihood(nn.Module):
         # Blocks in the order of FAMILIES: the same table always gives the same layout.
         present = [name for name in FAMILIES if (array == name).any()]
         self._columns = [torch.from_numpy(np.flatnonzero(array == name)) for name in present]
-        self.families = nn.ModuleList(FAMILIES[name](int((array == name).sum())) for name in present)
+        self.families = nn.ModuleList(
+            FAMILIES[name](int((array == name).sum())) for name in present
+        )
         self.n_inputs = sum(family.n_inputs for family in self._blocks())
         self.n_outputs = sum(family.n_outputs for family in self._blocks())
 

@@ -51,7 +51,7 @@ class Family(nn.Module):
         raise NotImplementedError
 
     def inputs(self, observed: Tensor) -> Tensor:
-        """What the bottom-up pass reads, shape (n_rows, n_inputs); 0 stands for "nothing known"."""
+        """What the bottom-up pass reads, shape (n_rows, n_inputs); 0 means nothing is known."""
         raise NotImplementedError
 
     def log_prob(self, observed: Tensor, outputs: Tensor) -> Tensor:

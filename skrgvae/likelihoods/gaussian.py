@@ -14,7 +14,7 @@ from skrgvae.likelihoods.family import Family
 
 # Smallest scale, as a share of the column's standard deviation. Without a floor one column that
 # the latent units copy exactly would earn an unbounded density and drown all others.
-SCALE_FLOOR = 0.01
+SCALE_FLOOR = 0.1
 
 
 class Gaussian(Family):

@@ -40,18 +40,15 @@ class BottomUp(nn.Module):
                 self.hidden.append(Hidden(below, widths[layer], architecture.batch_norm))
                 below = widths[layer]
             self.heads.append(Affine(below, 2 * size))
-            self.norms.append(
-                BatchNorm(size, fixed) if architecture.batch_norm else nn.Identity()
-            )
+            self.norms.append(BatchNorm(size, fixed) if architecture.batch_norm else nn.Identity())
             if widths is None:
                 below = size
 
     def draw(self, generator: torch.Generator) -> None:
         """Draw all weights."""
-        for hidden in self.hidden:
-            hidden.draw(generator)
-        for head in self.heads:
-            head.draw(generator)
+        for module in (*self.hidden, *self.heads):
+            if isinstance(module, Hidden | Affine):
+                module.draw(generator)
 
     def forward(self, inputs: Tensor) -> list[Message]:
         """Messages to all layers, bottom first.

@@ -63,7 +63,7 @@ class Hierarchy(nn.Module):
         return layers
 
     def kl(self, record: LayerPass) -> Tensor:
-        """KL(q || p) of every unit given the layer above, in nats, shape (..., n_rows, n_units)."""
+        """KL(q || p) of every unit given the layer above (nats), shape (..., n_rows, n_units)."""
         return self.law.kl(record.loc_q, record.scale_q, record.loc_p, record.scale_p)
 
     def forward(self, table: Tensor, noise: Sequence[Tensor]) -> BoundTerms:

@@ -36,7 +36,7 @@ class Affine(nn.Linear):
         self.bias = nn.Parameter(torch.zeros(n_outputs))
 
     def draw(self, generator: torch.Generator, gain: float = 1.0) -> None:
-        """Draw the weights from U(-b, b), b = gain sqrt(3 / n_inputs): unit variance in and out."""
+        """Draw the weights from U(-b, b), b = gain sqrt(3 / n_inputs)."""
         bound = gain * math.sqrt(3.0 / max(self.in_features, 1))
         with torch.no_grad():
             self.weight.uniform_(-bound, bound, generator=generator)
@@ -61,6 +61,7 @@ class BatchNorm(nn.Module):
     running_variance: Tensor
     gain: Tensor
     shift: Tensor
+    n_batches: Tensor
 
     def __init__(self, n_units: int, fixed: tuple[float, float] | None = None) -> None:
         super().__init__()

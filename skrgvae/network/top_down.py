@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from skrgvae.network.architecture import Architecture
 from skrgvae.network.modules import Affine, BatchNorm, Hidden, positive
 
-# A prior mean below this many (initial) scales gives a gradient too small to ever come back from:
-# the unit would be off for good.
+# Prior means of units with a firing rate stop here: below it, P(z > 0) of a
+# prior of scale 1 is 3e-5 and falls so fast that switching the unit on costs more and more nats.
 LOWEST_PRIOR = -4.0
 # Weights of the priors start this small where a firing rate is asked for, so that a unit's first
 # prior is its rate and not its neighbours' noise.
@@ -101,12 +101,15 @@ class TopDown(nn.Module):
     def draw(self, generator: torch.Generator, decoder_bias: Tensor) -> None:
         """Draw all weights; the decoder starts at the columns' marginal laws."""
         for prior in self.priors:
-            prior.draw(generator, self.first_loc)
+            if isinstance(prior, LayerPrior):
+                prior.draw(generator, self.first_loc)
         self.decoder.draw(generator, QUIET_GAIN)
         with torch.no_grad():
             self.decoder.head.bias.copy_(decoder_bias)
 
-    def prior(self, layer: int, above: Sequence[Tensor], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def prior(
+        self, layer: int, above: Sequence[Tensor], shape: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
         """Location and scale of a layer given the values of the layers above, lowest first.
 
         Parameters

@@ -31,12 +31,7 @@ class Rows:
 
     def take(self, index: NDArray[np.intp]) -> Tensor:
         """Rows at the given positions, shape (n_taken, n_columns)."""
-        return torch.from_numpy(np.take(self.table, index, axis=0)).to(self.device)
-
-    def in_order(self, batch_size: int) -> Iterator[Tensor]:
-        """All rows as they stand."""
-        for start in range(0, len(self), batch_size):
-            yield self.take(np.arange(start, min(start + batch_size, len(self))))
+        return torch.from_numpy(self.table[index]).to(self.device)
 
     def n_batches(self, batch_size: int) -> int:
         """Batches in one pass."""

@@ -74,7 +74,7 @@ class Trainer:
         self.module.train()
         buffers = [buffer.clone() for buffer in self.module.buffers()]
         reconstruction, kl = 0.0, np.zeros(len(self.layer_sizes))
-        n_rows = 0
+        n_rows: float = 0
         for batch in rows.shuffled(self.settings.batch_size, self.rng):
             summary = self._step(batch, buffers)
             if summary is not None:
@@ -82,7 +82,8 @@ class Trainer:
                 reconstruction += len(batch) * summary[0]
                 kl += len(batch) * summary[1]
         self.module.eval()
-        reconstruction, kl = reconstruction / max(n_rows, 1), kl / max(n_rows, 1)
+        n_rows = n_rows or math.nan  # an epoch without a single good step has no bound
+        reconstruction, kl = reconstruction / n_rows, kl / n_rows
         return Epoch(
             elbo=float(reconstruction - kl.sum()),
             validation_elbo=math.nan,
@@ -99,15 +100,17 @@ class Trainer:
         return {
             "step": self.step,
             "rate_factor": self.rate_factor,
+            "dropped": self.dropped,
             "rng": self.rng.bit_generator.state,
             "generator": self.generator.get_state().cpu().numpy(),
-            "optimizer": {name: value.cpu().numpy() for name, value in optimizer.items()},
+            "optimizer": {name: value.cpu().numpy().copy() for name, value in optimizer.items()},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.step = state["step"]
         self.rate_factor = state["rate_factor"]
+        self.dropped = state["dropped"]
         self.rng.bit_generator.state = state["rng"]
         self.generator.set_state(torch.tensor(state["generator"]))
         moments = {name: torch.tensor(value) for name, value in state["optimizer"].items()}
@@ -148,17 +151,21 @@ class Trainer:
         """Take a step that was not finite back, and go on at half the rate."""
         self.dropped += 1
         self.rate_factor *= 0.5
-        if self.dropped > MAX_DROPPED:
-            raise ValueError(
-                f"Training gave no finite loss in {self.dropped} steps in a row, although the "
-                f"learning rate was halved after each, down to "
-                f"{self.rate_factor * self.schedule.learning_rate:.3g}. Try a smaller "
-                "learning_rate, batch_norm=True, or columns scaled to comparable ranges."
-            )
         # The normalisation's running moments have already seen the batch.
         for buffer, last in zip(self.module.buffers(), last_buffers, strict=True):
             if not torch.isfinite(buffer).all():
                 buffer.copy_(last)
+        if self.dropped > MAX_DROPPED:
+            raise self.no_finite_loss()
+
+    def no_finite_loss(self) -> ValueError:
+        """The error that ends a training without finite losses."""
+        return ValueError(
+            f"Training gave no finite loss in {self.dropped} steps in a row, although the "
+            "learning rate was halved after each, down to "
+            f"{self.rate_factor * self.schedule.learning_rate:.3g}. Try a smaller "
+            "learning_rate, batch_norm=True, or columns scaled to comparable ranges."
+        )
 
 
 @dataclass(frozen=True)
@@ -227,6 +234,8 @@ def fit_epochs(
         asked = hooks is not None and hooks.end_epoch(history)
         if asked or (stopping is not None and waited >= stopping.n_iter_no_change):
             break
+    if all(math.isnan(epoch.elbo) for epoch in history.epochs):
+        raise trainer.no_finite_loss()
     if best_state is None:
         best = len(history.epochs)
     else:

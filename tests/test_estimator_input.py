@@ -1,0 +1,390 @@
+"""What the encoder refuses, in scikit-learn's words, and what is left of it afterwards."""
+
+import inspect
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, csr_matrix
+from sklearn.exceptions import NotFittedError
+
+from skrgvae import HierarchicalSparseEncoder
+
+TINY = {"layer_sizes": (4, 3), "max_iter": 1, "batch_size": 20, "random_state": 0}
+
+
+def encoder(**parameters):
+    return HierarchicalSparseEncoder(**{**TINY, **parameters})
+
+
+@pytest.fixture(scope="module")
+def X():
+    return np.random.default_rng(0).normal(size=(40, 3))
+
+
+@pytest.fixture(scope="module")
+def fitted(X):
+    return encoder().fit(X)
+
+
+def state(estimator):
+    """All attributes, by identity: what is compared must not even have been rebuilt."""
+    return dict(vars(estimator))
+
+
+def unchanged(estimator, before):
+    after = vars(estimator)
+    return set(after) == set(before) and all(after[name] is before[name] for name in before)
+
+
+# Parameters
+
+BAD_PARAMETERS = [
+    ({"layer_sizes": ()}, "layer_sizes must name at least one layer"),
+    ({"layer_sizes": (4, 0)}, r"entries of layer_sizes must be integers .*1, inf.* Got 0"),
+    ({"layer_sizes": (4, -1)}, "layer_sizes .* Got -1"),
+    ({"layer_sizes": (4, 2.5)}, "layer_sizes .* Got 2.5"),
+    ({"layer_sizes": (4, True)}, "layer_sizes .* Got True"),
+    ({"layer_sizes": ("4",)}, "layer_sizes .* Got '4'"),
+    ({"layer_sizes": [[4]]}, r"layer_sizes .* Got \[4\]"),
+    ({"layer_sizes": 4}, "'layer_sizes' parameter .* Got 4"),
+    ({"layer_sizes": "many"}, "'layer_sizes' parameter .* Got 'many'"),
+    ({"layer_sizes": None}, "'layer_sizes' parameter .* Got None"),
+    ({"hidden_layer_sizes": (5,)}, r"hidden_layer_sizes must have one entry per .*\(2\). Got 1"),
+    ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes .* Got 0"),
+    ({"hidden_layer_sizes": 0}, "'hidden_layer_sizes' parameter .* Got 0"),
+    ({"latent": "laplace"}, "'latent' parameter .* Got 'laplace'"),
+    ({"posterior": "flow"}, "'posterior' parameter .* Got 'flow'"),
+    ({"likelihood": "poisson"}, "'likelihood' parameter .* Got 'poisson'"),
+    ({"likelihood": ["gaussian"] * 3}, "'likelihood' parameter"),
+    ({"batch_norm": "yes"}, "'batch_norm' parameter .* Got 'yes'"),
+    ({"feature": "mode"}, "'feature' parameter .* Got 'mode'"),
+    ({"layers": "top"}, "'layers' parameter .* Got 'top'"),
+    ({"layers": 0}, "'layers' parameter .* Got 0"),
+    ({"layers": ()}, "layers must name at least one layer"),
+    ({"layers": (0, 0)}, "layers must name .* none twice"),
+    ({"layers": (2,)}, r"layers must be 'all' or .* 0 \(bottom\) to 1. Got \(2,\)"),
+    ({"layers": (0.0,)}, "layers must be 'all' or"),
+    ({"sparse_output": "csr"}, "'sparse_output' parameter .* Got 'csr'"),
+    ({"optimizer": "sgd"}, "'optimizer' parameter .* Got 'sgd'"),
+    ({"learning_rate": 0.0}, "'learning_rate' parameter .* Got 0.0"),
+    ({"learning_rate": np.nan}, "'learning_rate' parameter .* Got nan"),
+    ({"batch_size": 0}, "'batch_size' parameter .* Got 0"),
+    ({"max_iter": 0}, "'max_iter' parameter .* Got 0"),
+    ({"max_iter": 1.5}, "'max_iter' parameter .* Got 1.5"),
+    ({"kl_weight": -1}, "'kl_weight' parameter .* Got -1"),
+    ({"kl_warmup": 1.1}, "'kl_warmup' parameter .* Got 1.1"),
+    ({"free_bits": -0.1}, "'free_bits' parameter .* Got -0.1"),
+    ({"free_bits": (0.1,)}, r"free_bits must have one entry per stochastic layer \(2\). Got 1"),
+    ({"free_bits": (0.1, -0.1)}, "entries of free_bits must be numbers .* Got -0.1"),
+    ({"free_bits": (0.1, np.nan)}, "entries of free_bits must be numbers .* Got nan"),
+    ({"firing_rate": 1.0}, "'firing_rate' parameter .* Got 1.0"),
+    ({"firing_rate": 0.0}, "'firing_rate' parameter .* Got 0.0"),
+    ({"skip_connections": None}, "'skip_connections' parameter .* Got None"),
+    ({"sparsity_penalty": -1.0}, "'sparsity_penalty' parameter .* Got -1.0"),
+    ({"early_stopping": "never"}, "'early_stopping' parameter .* Got 'never'"),
+    ({"validation_fraction": 1.0}, "'validation_fraction' parameter .* Got 1.0"),
+    ({"n_iter_no_change": 0}, "'n_iter_no_change' parameter .* Got 0"),
+    ({"tol": -0.1}, "'tol' parameter .* Got -0.1"),
+    ({"warm_start": "yes"}, "'warm_start' parameter .* Got 'yes'"),
+    ({"device": "toaster"}, "device='toaster' can't be used .* Use device='auto' or 'cpu'"),
+    ({"device": None}, "'device' parameter .* Got None"),
+    ({"random_state": "lucky"}, "'random_state' parameter .* Got 'lucky'"),
+    ({"verbose": -1}, "'verbose' parameter .* Got -1"),
+    ({"checkpoint": "folder"}, "checkpoint can't be used yet: leave it None.* Got 'folder'"),
+    ({"categorical_features": [0]}, "categorical_features can't be used yet.*OneHotEncoder"),
+    ({"categorical_features": "all"}, "'categorical_features' parameter .* Got 'all'"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "message"), BAD_PARAMETERS, ids=lambda value: str(value))
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_bad_parameters(X, parameters, message, method):
+    estimator = encoder(**parameters)
+    before = state(estimator)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        getattr(estimator, method)(X)
+    assert unchanged(estimator, before)
+
+
+def test_bad_parameters_are_no_business_of_the_constructor():
+    for parameters, _ in BAD_PARAMETERS:
+        (name, value), *_ = parameters.items()
+        assert getattr(encoder().set_params(**parameters), name) is value
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"feature": "mode"}, "feature.*'mode'"),
+        ({"feature": "name"}, "feature.*'name'"),
+        ({"layers": (7,)}, r"layers.*\(7,\)"),
+        ({"layers": 1}, "layers.* 1"),
+        ({"layers": "top"}, "layers.*'top'"),
+        ({"sparse_output": "csr"}, "sparse_output.*'csr'"),
+    ],
+    ids=str,
+)
+def test_bad_parameters_after_fit(X, parameters, message):
+    # What is emitted may be changed on a fitted encoder, so it is checked there as well.
+    estimator = encoder().fit(X).set_params(**parameters)
+    with pytest.raises(ValueError, match=message):
+        estimator.transform(X)
+
+
+# Tables
+
+
+def bad_tables():
+    rows = np.ones((10, 3)) * np.arange(10)[:, None]
+    with_nan, with_inf = rows.copy(), rows.copy()
+    with_nan[3, 1], with_inf[3, 1] = np.nan, np.inf
+    return {
+        "one row as 1d": (rows[0], ValueError, "Expected 2D array, got 1D array instead"),
+        "scalar": (3.0, ValueError, "Expected 2D array, got scalar array instead"),
+        "3d": (rows[None], ValueError, "Found array with dim 3"),
+        "no rows": (rows[:0], ValueError, r"Found array with 0 sample\(s\)"),
+        "no columns": (rows[:, :0], ValueError, r"0 feature\(s\)"),
+        "nan": (with_nan, ValueError, "Input X contains NaN"),
+        "inf": (with_inf, ValueError, "Input X contains infinity or a value too large"),
+        "minus inf": (-with_inf, ValueError, "Input X contains infinity or a value too large"),
+        "complex": (rows + 1j, ValueError, "Complex data not supported"),
+        "strings": (rows.astype(str).tolist()[:1] + [["a"] * 3], ValueError, "convert string"),
+        "objects": (np.array([["a", 1.0, 2.0]], dtype=object), ValueError, "convert string"),
+        "csr array": (
+            csr_array(rows),
+            TypeError,
+            "Sparse data was passed.*dense data is required",
+        ),
+        "csr matrix": (csr_matrix(rows), TypeError, r"Use '.toarray\(\)'"),
+    }
+
+
+@pytest.mark.parametrize("name", bad_tables())
+@pytest.mark.parametrize(
+    "method", ["fit", "partial_fit", "transform", "score", "score_samples", "unit_summary"]
+)
+def test_bad_tables(X, name, method):
+    table, kind, message = bad_tables()[name]
+    estimators = [encoder().fit(X)] + ([encoder()] if "fit" in method else [])
+    for estimator in estimators:
+        before = state(estimator)
+        with pytest.raises(kind, match=f"(?s){message}"):
+            getattr(estimator, method)(table)
+        assert unchanged(estimator, before)
+
+
+@pytest.mark.parametrize("name", bad_tables())
+def test_bad_tables_to_stop_on(X, name):
+    table, kind, message = bad_tables()[name]
+    estimator = encoder()
+    before = state(estimator)
+    with pytest.raises(kind, match=f"(?s){message}"):
+        estimator.fit(X, X_val=table)
+    assert unchanged(estimator, before)
+
+
+@pytest.mark.parametrize("n_columns", [2, 4])
+@pytest.mark.parametrize("method", ["transform", "score", "score_samples", "unit_summary"])
+def test_another_number_of_columns(X, fitted, method, n_columns):
+    with pytest.raises(ValueError, match=f"X has {n_columns} features, but .* expecting 3 feat"):
+        getattr(fitted, method)(np.ones((5, n_columns)))
+
+
+def test_other_columns_to_stop_on(X):
+    with pytest.raises(ValueError, match=r"X has 2 features, but .* expecting 3 features"):
+        encoder().fit(X, X_val=X[:, :2])
+
+
+def test_one_row_can_not_be_held_out(X):
+    with pytest.raises(ValueError, match=r"validation_fraction=0.1 holds out 1 of 1 samples"):
+        encoder(early_stopping=True).fit(X[:1])
+
+
+@pytest.mark.parametrize(
+    "number", [0, -1, 1.5, "two", None, np.nan], ids=["0", "-1", "1.5", "two", "None", "nan"]
+)
+def test_bad_numbers(X, fitted, number):
+    with pytest.raises(ValueError, match="n_importance_samples must be an int in the range"):
+        fitted.score_samples(X, n_importance_samples=number)
+    with pytest.raises(ValueError, match="Invalid value for 'n_samples'"):
+        fitted.sample(number)
+
+
+NEEDS_FIT = {
+    "transform": lambda estimator, X: estimator.transform(X),
+    "inverse_transform": lambda estimator, X: estimator.inverse_transform(X),
+    "score": lambda estimator, X: estimator.score(X),
+    "score_samples": lambda estimator, X: estimator.score_samples(X),
+    "sample": lambda estimator, X: estimator.sample(),
+    "unit_summary": lambda estimator, X: estimator.unit_summary(X),
+    "get_feature_names_out": lambda estimator, X: estimator.get_feature_names_out(),
+    "layer_slices_": lambda estimator, X: estimator.layer_slices_,
+    "components_": lambda estimator, X: estimator.components_,
+}
+
+
+@pytest.mark.parametrize("name", NEEDS_FIT)
+def test_needs_fit(X, name):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        NEEDS_FIT[name](encoder(), X)
+
+
+def test_fitted_attributes_are_absent_before_fit():
+    assert not [name for name in vars(encoder()) if name.endswith("_") or name.startswith("_")]
+    assert not hasattr(encoder(), "components_")
+    assert not hasattr(encoder(), "layer_slices_")
+
+
+# Not yet
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_sample_weight(X, method):
+    estimator = encoder()
+    with pytest.raises(ValueError, match=r"sample_weight can't be used yet. Repeat or resample"):
+        getattr(estimator, method)(X, sample_weight=np.ones(40))
+    assert getattr(estimator, method)(X, sample_weight=None) is not None
+
+
+def test_arguments_of_another_name(X):
+    with pytest.raises(TypeError, match="fit got an unexpected keyword argument 'X_valid'"):
+        encoder().fit(X, X_valid=X)
+    with pytest.raises(TypeError, match="partial_fit got an unexpected keyword argument 'X_val'"):
+        encoder().partial_fit(X, X_val=X)
+
+
+def test_what_is_not_there_yet_says_what_to_do_instead(X, fitted, tmp_path):
+    with pytest.raises(NotImplementedError, match=r"impute is not available yet.*SimpleImputer"):
+        fitted.impute(X)
+    with pytest.raises(NotImplementedError, match=r"save is not available yet.*joblib\.dump"):
+        fitted.save(tmp_path / "model")
+    with pytest.raises(NotImplementedError, match=r"load is not available yet.*joblib\.load"):
+        HierarchicalSparseEncoder.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("kind", ["string", "category", "date", "enum"])
+def test_columns_that_are_not_numbers_are_named(library, kind):
+    frames = pytest.importorskip(library)
+    numbers, names = [0.5, 1.5, 2.5], ["Oslo", "Rome", "Oslo"]
+    if library == "pandas":
+        city = {
+            "string": names,
+            "category": frames.Categorical(names),
+            "date": frames.to_datetime(["2020-01-01"] * 3),
+            "enum": frames.array(names, dtype="string"),
+        }[kind]
+        frame = frames.DataFrame({"height": numbers, "city": city})
+    else:
+        plain = frames.DataFrame({"height": numbers, "city": names})
+        city = {
+            "string": frames.col("city"),
+            "category": frames.col("city").cast(frames.Categorical),
+            "date": frames.lit("2020-01-01").str.to_date().alias("city"),
+            "enum": frames.col("city").cast(frames.Enum(["Oslo", "Rome"])),
+        }[kind]
+        frame = plain.with_columns(city)
+    estimator = encoder()
+    before = state(estimator)
+    with pytest.raises(ValueError, match=r"Column 'city' has dtype .*Encode it first.*or drop it"):
+        estimator.fit(frame)
+    assert unchanged(estimator, before)
+
+
+def test_dtypes_are_not_looked_at_where_the_parameter_says_so():
+    # Numbers that a data frame calls categories: with None they are numbers again.
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": pd.Categorical([0, 1, 2, 3]), "b": [0.5, 1.5, 2.5, 3.5]})
+    with pytest.raises(ValueError, match="Column 'a' has dtype category"):
+        encoder().fit(frame)
+    out = encoder(categorical_features=None).fit_transform(frame)
+    np.testing.assert_array_equal(out, encoder().fit_transform(frame.astype(float).to_numpy()))
+
+
+def test_a_missing_value_of_a_frame():
+    pd = pytest.importorskip("pandas")
+    pl = pytest.importorskip("polars")
+    for frame in (
+        pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64")}),
+        pl.DataFrame({"a": [1.0, None, 3.0]}),
+    ):
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            encoder().fit(frame)
+
+
+# A failed fit leaves the encoder as it was
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    ("method", "fitted_before", "where"),
+    [
+        ("fit", False, "resolve_device"),
+        ("fit", False, "initial_module"),
+        ("fit", False, "train"),
+        ("fit", True, "initial_module"),
+        ("fit", True, "train"),
+        ("partial_fit", False, "initial_module"),
+        ("partial_fit", False, "train_on"),
+        ("partial_fit", True, "train_on"),
+    ],
+)
+def test_failure_on_the_way(X, monkeypatch, kind, method, fitted_before, where):
+    def fails(*args, **kwargs):
+        raise kind
+
+    pd = pytest.importorskip("pandas")
+    named = pd.DataFrame(X, columns=list("abc"))
+    estimator = encoder()
+    if fitted_before:
+        estimator.fit(named).partial_fit(named)
+    before = state(estimator)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"skrgvae.fitting.{where}", fails)
+        with pytest.raises(kind):
+            # Fitted before, it fails on a table of another shape and without names.
+            estimator.fit(X[:, :2]) if method == "fit" else estimator.partial_fit(named)
+    assert unchanged(estimator, before)
+    np.testing.assert_array_equal(estimator.fit(X).transform(X), encoder().fit(X).transform(X))
+
+
+@pytest.mark.parametrize("fitted_before", [False, True])
+def test_training_that_gives_no_finite_loss(X, monkeypatch, fitted_before):
+    from skrgvae.training import loop
+
+    def not_a_number(*args):
+        loss, summary = objective(*args)
+        return loss * np.nan, summary
+
+    objective = loop.objective
+    estimator = encoder(max_iter=30, warm_start=True)
+    features = estimator.fit(X).transform(X) if fitted_before else None
+    before = state(estimator)
+    monkeypatch.setattr(loop, "objective", not_a_number)
+    with pytest.raises(ValueError, match=r"no finite loss.*smaller learning_rate"):
+        estimator.fit(X)
+    assert unchanged(estimator, before)
+    if fitted_before:
+        np.testing.assert_array_equal(estimator.transform(X), features)
+
+
+def test_failed_fit_of_a_stream_keeps_the_stream(X):
+    streamed = encoder().partial_fit(X)
+    with pytest.raises(ValueError, match="NaN"):
+        streamed.fit(np.full((4, 3), np.nan))
+    expected = encoder().partial_fit(X).partial_fit(X).transform(X)
+    np.testing.assert_array_equal(streamed.partial_fit(X).transform(X), expected)
+
+
+def test_signatures_are_the_contract():
+    assert list(inspect.signature(HierarchicalSparseEncoder.fit).parameters)[:4] == [
+        "self",
+        "X",
+        "y",
+        "X_val",
+    ]
+    assert list(inspect.signature(HierarchicalSparseEncoder.score_samples).parameters) == [
+        "self",
+        "X",
+        "n_importance_samples",
+    ]

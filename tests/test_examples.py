@@ -1,0 +1,141 @@
+"""The examples run; here with little training, as what they show is not for a test to judge."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+REDUCED = {
+    "digits_pipeline": {"max_iter": 2, "n_repeats": 1},
+    "search_layer_sizes": {
+        "sizes": [(4,), (4, 2), (3,)],
+        "max_iter": 3,
+        "n_rows": 150,
+        "n_jobs": 1,
+    },
+    "persistence": {"max_iter": 1},
+}
+
+
+def test_every_example_is_run_here():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*REDUCED, "mnist_study"}
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_example(name, capsys):
+    module = load(name)
+    module.main(**REDUCED[name])
+    assert "Claim: " in module.__doc__
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) >= 5
+    assert not err
+
+
+def test_persistence_keeps_every_bit(capsys):
+    load("persistence").main(max_iter=1)
+    assert "NO" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """The MNIST study on a file of the right form: 784 bits a row, in 98 bytes."""
+    rng = np.random.default_rng(0)
+    splits = {
+        name: np.packbits(rng.random((n_rows, 784)) < 0.13, axis=1)
+        for name, n_rows in {"train": 90, "valid": 40, "test": 60}.items()
+    }
+    np.savez(tmp_path / "static_binarized_mnist.npz", **splits)
+    monkeypatch.setenv("SKRGVAE_DATA_HOME", str(tmp_path))
+    module = load("mnist_study")
+    small = {"layer_sizes": (6, 5, 4, 3), "hidden_layer_sizes": (8, 7, 6, 5)}
+    for name in ("best", "structured", "mean_field", "gaussian"):
+        shown, minutes, parameters = module.ROWS[name]
+        monkeypatch.setitem(module.ROWS, name, (shown, minutes, {**parameters, **small}))
+    shown, minutes, parameters = module.ROWS["one_layer"]
+    small = {"layer_sizes": (5,), "hidden_layer_sizes": 8}
+    monkeypatch.setitem(module.ROWS, "one_layer", (shown, minutes, {**parameters, **small}))
+    return module
+
+
+def run(module, tmp_path, *options):
+    results = tmp_path / "deep" / "results.json"
+    module.main(["--results", str(results), "--k", "3", *options])
+    return json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+
+
+def test_mnist_study(study, tmp_path, capsys):
+    results = run(study, tmp_path, "--epochs", "1")
+    assert [r["configuration"]["row"] for r in results.values()] == list(study.ROWS)
+    for r in results.values():
+        assert np.isfinite([r["test_elbo"], r["test_iw"], r["valid_elbo"]]).all()
+        assert r["test_iw_rows"] == r["test_rows"] == 60
+        assert r["epochs"] == r["best_epoch"] == 1
+        assert r["configuration"]["parameters"]["likelihood"] == "bernoulli"
+    out = capsys.readouterr().out
+    assert "the fixed binarization" in out
+
+    # What is there is not run again, whatever else is asked for.
+    again = run(study, tmp_path, "--epochs", "1", "--rows", "gaussian", "one_layer")
+    assert again == results
+    assert capsys.readouterr().out.count("already") == 2
+    repeated = run(study, tmp_path, "--epochs", "1", "--rows", "gaussian", "--repeat")
+    assert repeated.keys() == results.keys()
+    more = run(study, tmp_path, "--epochs", "1", "--rows", "gaussian", "--seed", "1")
+    assert len(more) == len(results) + 1
+    capsys.readouterr()
+    run(study, tmp_path, "--table")
+    assert capsys.readouterr().out.count("± ") == 2 * len(more) + 1  # and one of the heading
+
+
+def test_mnist_study_keeps_to_its_budget_and_its_models(study, tmp_path, capsys):
+    options = ["--rows", "best", "--minutes", "0.005", "--models", str(tmp_path / "models")]
+    (key,) = run(study, tmp_path, *options)
+    (model,) = (tmp_path / "models").iterdir()
+    assert model.name == f"{key}.joblib"
+    assert "epochs in 0.005 minutes" in capsys.readouterr().out
+    # The model is there, the row is lost: it is not trained again.
+    (tmp_path / "deep" / "results.json").unlink()
+    assert list(run(study, tmp_path, *options)) == [key]
+    assert "trained before" in capsys.readouterr().out
+
+
+def test_mnist_study_without_results(study, tmp_path, capsys):
+    assert run(study, tmp_path, "--table") == {}
+    assert "No results yet" in capsys.readouterr().out
+
+
+def test_mnist_study_on_the_real_file(data_home, tmp_path, monkeypatch):
+    module = load("mnist_study")
+    if not (data_home / module.FILE).is_file():
+        pytest.skip(f"{module.FILE} is not in the folder with the data sets")
+    monkeypatch.setenv("SKRGVAE_DATA_HOME", str(data_home))
+    (train, valid, test), label = module.load_study_data(limit=500)
+    assert "500 rows" in label
+    assert train.shape == valid.shape == test.shape == (500, 784)
+    for split in (train, valid, test):
+        assert split.dtype == np.float32 and set(np.unique(split)) == {0, 1}
+        # Rows from all over the file, sorted by class or not.
+        assert split.mean() == pytest.approx(0.131, abs=0.01)
+
+
+def test_mnist_study_says_when_the_data_are_self_made(study, monkeypatch):
+    monkeypatch.delenv("SKRGVAE_DATA_HOME")
+    gray = np.linspace(0, 255, 784)[None].repeat(70_000, axis=0).astype(np.uint8)
+    fetched = type("Bunch", (), {"data": gray})
+    monkeypatch.setattr(study, "fetch_openml", lambda *args, **kwargs: fetched)
+    monkeypatch.setattr(study, "BINARIZATION_SEED", 5)
+    (train, *_), label = study.load_study_data(limit=1000)
+    assert "SELF-MADE" in label and "seed 5" in label
+    np.testing.assert_allclose(train.mean(axis=0), gray[0] / 255, atol=0.1)
