@@ -95,7 +95,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Constant for the first half of the planned steps, then falling linearly to a hundredth.
     batch_size : int, default=100
         Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
-    max_iter : int, default=30
+    max_iter : int, default=50
         Epochs (passes over the rows) at most.
     kl_weight : float, default=1.0
         Final weight of the KL terms in the training objective.
@@ -104,7 +104,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
     free_bits : float or sequence of float, default=0.03
         Floor in nats per unit, one for all layers or one per layer: a unit's batch-mean KL below
         it is not pushed further down.
-    firing_rate : float or None, default=0.2
+    firing_rate : float or None, default=0.5
         Share of rows for which a unit is on when training starts, set through fixed gain and
         shift of the bottom-up normalisation (where `batch_norm` is on) and the first means of
         the priors. None: plain batch normalisation.
@@ -234,11 +234,11 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         optimizer: str = "adamax",
         learning_rate: float = 1e-2,
         batch_size: int = 100,
-        max_iter: int = 30,
+        max_iter: int = 50,
         kl_weight: float = 1.0,
         kl_warmup: float = 0.1,
         free_bits: float | Sequence[float] = 0.03,
-        firing_rate: float | None = 0.2,
+        firing_rate: float | None = 0.5,
         skip_connections: bool = True,
         sparsity_penalty: float = 0.0,
         early_stopping: bool | str = "auto",

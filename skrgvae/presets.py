@@ -13,7 +13,7 @@ DENSITY_PRESET: dict[str, Any] = {
     "free_bits": 0.0,
     "skip_connections": True,
     "kl_warmup": 0.2,
-    "learning_rate": 4e-3,
+    "learning_rate": 1e-2,
     "batch_size": 100,
     "max_iter": 100,
 }

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -333,13 +334,18 @@ def test_columns_of_every_numeric_kind_of_pandas():
     assert fitted.transform(frame).shape == (6, 13)
 
 
-def test_columns_of_the_same_name_are_no_obstacle(X):
-    # scikit-learn's own transformers take such tables.
+def test_columns_of_the_same_name_are_taken_as_scikit_learn_takes_them(X):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X[:, :3], columns=["a", "b", "a"])
-    np.testing.assert_array_equal(
-        encoder().fit_transform(frame), encoder().fit_transform(X[:, :3])
-    )
+    try:
+        StandardScaler().fit(frame)
+    except ValueError as error:  # since 1.9
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            encoder().fit(frame)
+    else:
+        np.testing.assert_array_equal(
+            encoder().fit_transform(frame), encoder().fit_transform(X[:, :3])
+        )
 
 
 def test_in_a_pipeline(X):
@@ -535,7 +541,7 @@ def test_history_is_data(X, fitted):
     )
     assert np.isnan(history["validation_elbo"]).all()
     assert history["kl_weight"][-1] == 1.0
-    assert history["learning_rate"][-1] < history["learning_rate"][0] == 4e-3
+    assert history["learning_rate"][-1] < history["learning_rate"][0] == fitted.learning_rate
     assert fitted.best_iter_ == 6
 
 
@@ -616,7 +622,8 @@ def test_warm_start_goes_on_from_the_weights(X):
     first = encoder(warm_start=True, max_iter=5).fit(X)
     features = first.transform(X)
     first.set_params(learning_rate=1e-12, max_iter=3).fit(X)
-    np.testing.assert_allclose(first.transform(X), features, atol=0.05)
+    # Only the running moments of the normalisation move on.
+    assert np.abs(first.transform(X) - features).mean() < 0.01
     assert first.n_iter_ == 3 and len(first.history_["elbo"]) == 3
     assert first.history_["kl_weight"] == [1.0] * 3  # what is trained needs no warm-up
     cold = encoder(learning_rate=1e-12, max_iter=3).fit(X).transform(X)
@@ -653,7 +660,7 @@ def test_partial_fit_learns_from_a_stream(X):
     assert streamed.n_iter_ == streamed.best_iter_ == 20
     assert all(len(column) == 20 for column in streamed.history_.values())
     assert streamed.history_["kl_weight"][0] < streamed.history_["kl_weight"][-1] == 1.0
-    assert set(streamed.history_["learning_rate"]) == {4e-3}
+    assert set(streamed.history_["learning_rate"]) == {streamed.learning_rate}
     assert streamed.score(X) > encoder(learning_rate=1e-9).fit(X).score(X) + 0.5
     assert streamed.transform(X).shape == (80, sum(SIZES))
 

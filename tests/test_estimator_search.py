@@ -81,7 +81,7 @@ def test_search_by_score_is_the_same_on_one_worker_and_on_two(data):
 
 def test_search_by_accuracy_in_a_pipeline(data):
     X, y = data
-    pipeline = make_pipeline(encoder(max_iter=20), LogisticRegression())
+    pipeline = make_pipeline(encoder(max_iter=300), LogisticRegression())
     grid = {"hierarchicalsparseencoder__layer_sizes": SIZES}
     search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2).fit(X, y)
     scores = search.cv_results_["mean_test_score"]
