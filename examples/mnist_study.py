@@ -43,6 +43,8 @@ from skrgvae import DENSITY_PRESET, HierarchicalSparseEncoder
 RESULTS = Path(__file__).parent / "results" / "mnist_study.json"
 FILE = "static_binarized_mnist.npz"
 BINARIZATION_SEED = 0
+# Rows of mnist_784 that end `train` and `valid`; the rest is `test`, the usual 10,000 images.
+SPLIT_AT = (50_000, 60_000)
 FOUR_LAYERS = {"layer_sizes": (300, 200, 100, 50), **DENSITY_PRESET}
 
 # Name of the row: what it shows, minutes of training, parameters.
@@ -81,10 +83,10 @@ def load_study_data(limit=None):
         label = (
             f"SELF-MADE binarization of mnist_784, one draw per pixel, seed {BINARIZATION_SEED}"
         )
-        intensities = fetch_openml("mnist_784", version=1, as_frame=False).data / 255
-        uniform = np.random.default_rng(BINARIZATION_SEED).random(intensities.shape)
-        bits = uniform < intensities
-        splits = [bits[:50_000], bits[50_000:60_000], bits[60_000:]]
+        intensities = fetch_openml("mnist_784", version=1, as_frame=False).data / np.float32(255)
+        rng = np.random.default_rng(BINARIZATION_SEED)
+        bits = rng.random(intensities.shape, dtype=np.float32) < intensities
+        splits = np.split(bits, SPLIT_AT)
     if limit is not None:
         label += f", {limit} rows of each part"
         # Rows from all over: the test rows of the fixed binarization are sorted by class.

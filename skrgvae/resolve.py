@@ -28,8 +28,7 @@ def resolve_layer_sizes(layer_sizes: Any, n_columns: int) -> tuple[int, ...]:
 def resolve_hidden_layer_sizes(hidden: Any, n_layers: int) -> tuple[int, ...] | None:
     """Widths of the deterministic layers, one per stochastic layer, or None for none."""
     if hidden is None or isinstance(hidden, str):
-        # "auto": the plain chain gave the better features at every label budget (docs, "Choosing
-        # the sizes").
+        # "auto": on the digits the plain chain gave the better features at every label budget.
         return None
     if isinstance(hidden, Integral):
         return (int(hidden),) * n_layers
