@@ -17,6 +17,7 @@ from skrgvae.training.history import Epoch, History
 from skrgvae.training.objective import objective
 from skrgvae.training.optimizer import OPTIMIZERS, flatten_parameters
 from skrgvae.training.schedules import Schedule
+from skrgvae.training.threads import threads_for
 
 # Steps dropped in a row, each at half the rate of the one before, until training is given up.
 MAX_DROPPED = 20
@@ -75,12 +76,13 @@ class Trainer:
         buffers = [buffer.clone() for buffer in self.module.buffers()]
         reconstruction, kl = 0.0, np.zeros(len(self.layer_sizes))
         n_rows: float = 0
-        for batch in rows.shuffled(self.settings.batch_size, self.rng):
-            summary = self._step(batch, buffers)
-            if summary is not None:
-                n_rows += len(batch)
-                reconstruction += len(batch) * summary[0]
-                kl += len(batch) * summary[1]
+        with threads_for(min(self.settings.batch_size, len(rows)) * self.flat.numel()):
+            for batch in rows.shuffled(self.settings.batch_size, self.rng):
+                summary = self._step(batch, buffers)
+                if summary is not None:
+                    n_rows += len(batch)
+                    reconstruction += len(batch) * summary[0]
+                    kl += len(batch) * summary[1]
         self.module.eval()
         n_rows = n_rows or math.nan  # an epoch without a single good step has no bound
         reconstruction, kl = reconstruction / n_rows, kl / n_rows
