@@ -138,7 +138,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
     ----------
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
         Names of the columns; only where all were strings.
     n_iter_ : int
         Epochs run.
@@ -148,11 +148,11 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Units per stochastic layer.
     hidden_layer_sizes_ : tuple of int or None
         Widths of the deterministic layers.
-    likelihood_ : ndarray of str of shape (n_features_in_,)
+    likelihood_ : ndarray of str of shape (`n_features_in_`,)
         Family of each column.
     layer_slices_ : list of slice
         Columns of the output that belong to each emitted layer.
-    components_ : ndarray of shape (layer_sizes_[0], n_features_in_)
+    components_ : ndarray of shape (n_bottom_units, n_features)
         What a bottom unit adds to the data: E[x] with it at its mean active value and all others
         at their training medians, minus E[x] with it at 0.
     history_ : dict of list
@@ -609,7 +609,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
 
     @property
     def components_(self) -> NDArray[np.float64]:
-        """What each bottom unit adds to the data, shape (layer_sizes_[0], n_features_in_)."""
+        """What each bottom unit adds to the data, shape (n_bottom_units, n_features)."""
         check_is_fitted(self)
         n_units = self.layer_sizes_[0]
         layers = [np.tile(median, (n_units, 1)) for median in self._medians]
