@@ -11,7 +11,7 @@ import pkgutil
 
 import pytest
 import torch
-from examples import ALL_EXAMPLES, EXAMPLE_PAIRS, EXAMPLES, Example
+from law_examples import ALL_EXAMPLES, EXAMPLE_PAIRS, EXAMPLES, Example
 from torch.distributions import Distribution, kl_divergence
 
 import skrgvae.distributions
