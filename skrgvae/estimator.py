@@ -417,7 +417,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         features = self._model.features(table, self.feature, self._emitted())
         return csr_array(features) if self.sparse_output else features
 
-    def inverse_transform(self, Z: ArrayLike) -> NDArray[np.floating]:
+    def inverse_transform(self, Z: Any) -> NDArray[np.floating]:
         """Expected rows given emitted values.
 
         Layers that `transform` does not emit stand at their training medians.
