@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -446,9 +446,8 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                 "inverse_transform needs feature 'median' or 'mean': probabilities of being "
                 "active say nothing about the values. Got 'active'."
             )
-        if issparse(Z):
-            Z = Z.toarray()
-        values: NDArray[np.floating] = check_array(Z, dtype=[np.float64, np.float32])
+        dense = Z.toarray() if hasattr(Z, "toarray") else Z  # scipy's sparse matrices and arrays
+        values: NDArray[np.floating] = check_array(dense, dtype=[np.float64, np.float32])
         slices = self.layer_slices_
         if values.shape[1] != slices[-1].stop:
             raise ValueError(
