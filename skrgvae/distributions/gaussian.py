@@ -1,9 +1,16 @@
 """The Gaussian law as plain functions; as a distribution it is `torch.distributions.Normal`."""
 
+from statistics import NormalDist
+
 import torch
 from torch import Tensor
 
 from skrgvae.distributions._numerics import HALF_LOG_2PI, normal_parts
+
+
+def gaussian_start(rate: float) -> tuple[float, float]:
+    """(loc, scale) of scale 1 with ``P(z > 0) = rate``, rectified or not."""
+    return NormalDist().inv_cdf(rate), 1.0
 
 
 def gaussian_sample(loc: Tensor, scale: Tensor, noise: Tensor) -> Tensor:

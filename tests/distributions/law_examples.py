@@ -6,7 +6,7 @@ A law added to `skrgvae.distributions` needs a row here, or `test_every_law_has_
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from skrgvae.distributions import LATENT_LAWS, LatentLaw
 
@@ -22,7 +22,20 @@ EXAMPLES = {
         (2.0, 30.0),
     ],
     "gaussian": [(0.0, 1.0), (-1.0, 0.5), (2.0, 30.0)],
+    "laplace": [(0.0, 1.0), (-1.0, 0.5), (2.5, 30.0), (0.3, 0.1)],
+    "spike_and_slab": [
+        (0.0, 1.0),
+        (0.0, 0.1),
+        (1.0, 1.0),
+        (-1.0, 0.5),
+        (0.3, 0.1),
+        (-0.4, 0.1),
+        (2.0, 30.0),
+    ],
 }
+
+# Scales on each side of loc beyond which less than 1e-37 of the mass lies.
+REACH = {"laplace": 90.0}
 
 
 class Example:
@@ -45,19 +58,24 @@ class Example:
     @property
     def lower_end(self) -> Tensor:
         """Where quadrature starts: the end of the support, or where no mass is left."""
-        end = self.loc - 13 * self.scale
-        return torch.zeros_like(end) if self.law.has_atom else end
+        if self.law.distribution.support is constraints.nonnegative:
+            return torch.zeros_like(self.loc)
+        return self.loc - REACH.get(self.law.name, 13.0) * self.scale
 
-    def nodes(self) -> tuple[Tensor, Tensor]:
+    def nodes(self, *kinks: Tensor) -> tuple[Tensor, Tensor]:
         """Points and weights that integrate against the law's dominating measure.
 
-        300-point Gauss-Legendre quadrature over the support up to 13 scales from loc, beyond
-        which less than 1e-37 of the mass lies; a unit atom at zero where the law has one.
+        300-point Gauss-Legendre quadrature over the support, between each two of: its ends, `loc`,
+        and the other points named where what is integrated may have a kink. A unit atom at zero
+        comes first where the law has one.
         """
-        lower, upper = self.lower_end, self.loc.clamp(min=0) + 13 * self.scale
+        lower = self.lower_end
+        upper = self.loc.clamp(min=0) + REACH.get(self.law.name, 13.0) * self.scale
+        ends = torch.stack([lower, self.loc, *kinks, upper]).clamp(lower, upper).sort().values
         unit, weight = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(300))
-        half_width = (upper - lower) / 2
-        points, weights = lower + half_width * (1 + unit), half_width * weight
+        half_width = ends.diff()[:, None] / 2
+        points = (ends[:-1, None] + half_width * (1 + unit)).flatten()
+        weights = (half_width * weight).flatten()
         if self.law.has_atom:
             points = torch.cat([torch.zeros(1, dtype=torch.float64), points])
             weights = torch.cat([torch.ones(1, dtype=torch.float64), weights])
