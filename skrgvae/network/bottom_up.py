@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network.architecture import Architecture
 from skrgvae.network.modules import Affine, BatchNorm, Hidden, positive
 from skrgvae.network.records import Message
@@ -29,8 +28,8 @@ class BottomUp(nn.Module):
         sizes, widths = architecture.layer_sizes, architecture.hidden_layer_sizes
         fixed = None
         if architecture.firing_rate is not None:
-            threshold = NormalDist().inv_cdf(architecture.firing_rate)
-            fixed = (FIXED_GAIN, FIXED_GAIN * threshold)
+            loc, scale = LATENT_LAWS[architecture.latent].start(architecture.firing_rate)
+            fixed = (FIXED_GAIN, FIXED_GAIN * loc / scale)
         below = n_inputs
         self.hidden = nn.ModuleList()
         self.heads = nn.ModuleList()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import torch
 from torch import Tensor, nn
 
+from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network.architecture import Architecture
 from skrgvae.network.modules import Affine, BatchNorm, Hidden, positive
 
@@ -43,10 +44,10 @@ class Step(nn.Module):
 class TopPrior(nn.Module):
     """Learned constants of the top layer."""
 
-    def __init__(self, n_units: int, loc: float) -> None:
+    def __init__(self, n_units: int, loc: float, scale: float) -> None:
         super().__init__()
         self.loc = nn.Parameter(torch.full((n_units,), loc))
-        self.raw_scale = nn.Parameter(torch.zeros(n_units))
+        self.raw_scale = nn.Parameter(torch.full((n_units,), math.log(scale)))
 
     def forward(self, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         return self.loc.expand(*shape, -1), positive(self.raw_scale).expand(*shape, -1)
@@ -64,10 +65,12 @@ class LayerPrior(nn.Module):
         normalise = architecture.batch_norm and not self.quiet
         self.norm = BatchNorm(n_units) if normalise else nn.Identity()
 
-    def draw(self, generator: torch.Generator, loc: float) -> None:
+    def draw(self, generator: torch.Generator, loc: float, scale: float) -> None:
         self.step.draw(generator, QUIET_GAIN if self.quiet else 1.0)
         with torch.no_grad():
-            self.step.head.bias[: self.step.head.out_features // 2] = loc
+            locs, raw_scales = self.step.head.bias.chunk(2)
+            locs.fill_(loc)
+            raw_scales.fill_(math.log(scale))
 
     def forward(self, above: Tensor) -> tuple[Tensor, Tensor]:
         loc, raw_scale = self.step(above).chunk(2, dim=-1)
@@ -87,8 +90,9 @@ class TopDown(nn.Module):
         sizes, widths = architecture.layer_sizes, architecture.hidden_layer_sizes
         rate = architecture.firing_rate
         self.skip = architecture.skip_connections
-        self.first_loc = 0.0 if rate is None else NormalDist().inv_cdf(rate)
-        self.top = TopPrior(sizes[-1], self.first_loc)
+        law = LATENT_LAWS[architecture.latent]
+        self.first = (0.0, 1.0) if rate is None else law.start(rate)
+        self.top = TopPrior(sizes[-1], *self.first)
         self.priors = nn.ModuleList()
         for layer in range(len(sizes) - 1):
             n_above = sum(sizes[layer + 1 :]) if self.skip else sizes[layer + 1]
@@ -102,7 +106,7 @@ class TopDown(nn.Module):
         """Draw all weights; the decoder starts at the columns' marginal laws."""
         for prior in self.priors:
             if isinstance(prior, LayerPrior):
-                prior.draw(generator, self.first_loc)
+                prior.draw(generator, *self.first)
         self.decoder.draw(generator, QUIET_GAIN)
         with torch.no_grad():
             self.decoder.head.bias.copy_(decoder_bias)

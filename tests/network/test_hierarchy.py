@@ -11,6 +11,7 @@ import torch
 from architectures import ALL, FAMILIES, SOME, build, example_rows, label, noise_for
 from scipy import stats
 
+from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network import POSTERIORS, Architecture, Hierarchy
 
 DOUBLE = torch.float64
@@ -200,6 +201,17 @@ def test_firing_rate_at_the_start(rate, hidden):
         bias = module.top_down.priors[layer].step.head.bias
         expected = torch.cat([torch.full((size,), threshold), torch.zeros(size)]).double()
         torch.testing.assert_close(bias, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("latent", LATENT_LAWS)
+def test_priors_start_where_the_law_says(latent):
+    module = build(replace(EVERYTHING, latent=latent, batch_norm=False), moved=False)
+    loc, scale = module.law.start(0.2)
+    expected = torch.full((1, 2), loc).double(), torch.full((1, 2), scale).double()
+    torch.testing.assert_close(module.top_down.top((1,)), expected)
+    bias = module.top_down.priors[0].step.head.bias
+    expected = torch.tensor([loc, math.log(scale)]).double().repeat_interleave(4)
+    torch.testing.assert_close(bias, expected)
 
 
 def test_decoder_starts_at_the_marginal_laws():

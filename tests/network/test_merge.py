@@ -42,6 +42,27 @@ def test_structured_is_the_product_of_two_densities():
     torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-10, atol=1e-10)
 
 
+def test_for_the_spike_and_slab_it_is_the_exact_posterior():
+    # Prior times the likelihood of the pseudo-observation, at zero and around it: equal to the
+    # merged law, gate and all, up to a constant of z.
+    loc_p, scale_p, message = random_parts(20)
+    z = torch.tensor([-3.0, -1.0, -0.1, 0.0, 0.2, 1.5, 3.0], dtype=DOUBLE)[:, None]
+    log_prob = LATENT_LAWS["spike_and_slab"].log_prob
+    product = log_prob(z, loc_p, scale_p) - message.precision * (z - message.loc) ** 2 / 2
+    ratio = product - log_prob(z, *structured(loc_p, scale_p, message))
+    torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-10, atol=1e-10)
+
+
+def test_for_laplace_units_it_is_the_merge_of_means_and_variances():
+    loc_p, scale_p, message = random_parts()
+    prior = LATENT_LAWS["laplace"].distribution(loc_p, scale_p)
+    merged = LATENT_LAWS["laplace"].distribution(*structured(loc_p, scale_p, message))
+    variance = 1 / (1 / prior.variance + message.precision / 2)
+    mean = variance * (prior.mean / prior.variance + message.precision / 2 * message.loc)
+    torch.testing.assert_close(merged.variance, variance)
+    torch.testing.assert_close(merged.mean, mean)
+
+
 @pytest.mark.parametrize("law", LATENT_LAWS.values(), ids=lambda law: law.name)
 @pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
 def test_without_precision_the_posterior_is_the_prior(law, dtype):
