@@ -2,7 +2,13 @@
 
 from skrgvae.estimator import HierarchicalSparseEncoder
 from skrgvae.presets import DENSITY_PRESET
+from skrgvae.suggest import suggest_layer_sizes
 
 __version__ = "0.1.0"
 
-__all__ = ["DENSITY_PRESET", "HierarchicalSparseEncoder", "__version__"]
+__all__ = [
+    "DENSITY_PRESET",
+    "HierarchicalSparseEncoder",
+    "__version__",
+    "suggest_layer_sizes",
+]

@@ -60,15 +60,17 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
     Parameters
     ----------
     layer_sizes : tuple of int or "auto", default=(300, 200, 100, 50)
-        Latent units per stochastic layer, bottom (next to the data) first. "auto" derives four
-        layers from the number of columns.
+        Latent units per stochastic layer, bottom (next to the data) first. "auto" takes them
+        from the rows, as `suggest_layer_sizes` does.
     hidden_layer_sizes : "auto", None, int or tuple of int, default="auto"
         Widths of the deterministic layers. Entry l is the width of the layer that feeds
         stochastic layer l in the bottom-up pass, and of the hidden layer in the top-down step
         that leaves layer l. An int stands for one width everywhere, None for no deterministic
         layers, and "auto" for what serves the features best, at present None.
-    latent : {"rectified_gaussian", "gaussian"}, default="rectified_gaussian"
-        Law of the latent units.
+    latent : {"rectified_gaussian", "gaussian", "laplace", "spike_and_slab"}, \
+            default="rectified_gaussian"
+        Law of the latent units. "rectified_gaussian" and "spike_and_slab" (which keeps the sign)
+        have exact zeros; "laplace" has many small values and no zeros.
     posterior : {"structured", "mean_field"}, default="structured"
         "structured" merges the data's message with the generative prior, layer by layer;
         "mean_field" ignores the prior and is there for comparison.
@@ -162,6 +164,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
 
     See Also
     --------
+    suggest_layer_sizes : What ``layer_sizes="auto"`` becomes.
     sklearn.decomposition.PCA : Linear features, dense.
     sklearn.decomposition.MiniBatchDictionaryLearning : Linear sparse coding.
     sklearn.neural_network.BernoulliRBM : One layer of binary units.
@@ -189,7 +192,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             Interval(Integral, 1, None, closed="left"),
             None,
         ],
-        "latent": [StrOptions({"rectified_gaussian", "gaussian"})],
+        "latent": [StrOptions({"rectified_gaussian", "gaussian", "laplace", "spike_and_slab"})],
         "posterior": [StrOptions({"structured", "mean_field"})],
         "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"}), Mapping],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
@@ -320,6 +323,10 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             previous = getattr(self, "_model", None) if self.warm_start else None
             self.__dict__.pop("_progress", None)
             table = self._check_table(X, reset=True, dtype=training_dtype(X))
+            if previous is not None and isinstance(self.layer_sizes, str):
+                layer_sizes = previous.architecture.layer_sizes  # what "auto" became
+            else:
+                layer_sizes = resolve_layer_sizes(self.layer_sizes, table)
             held_out = None if X_val is None else self._check_table(X_val)
             seed = self._draw_seed()
             stops = self.early_stopping
@@ -329,7 +336,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                 held_out = None
             elif held_out is None:
                 table, held_out = split_rows(table, self.validation_fraction, seed)
-            architecture = self._resolve_architecture(table)
+            architecture = self._resolve_architecture(table, layer_sizes)
             if previous is None:
                 module = initial_module(table, architecture, seed)
             else:
@@ -384,7 +391,9 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             if progress is None:
                 progress = Progress(len(table), self._draw_seed(), warm=not first)
             if previous is None:
-                module = initial_module(table, self._resolve_architecture(table), progress.seed)
+                layer_sizes = resolve_layer_sizes(self.layer_sizes, table)
+                architecture = self._resolve_architecture(table, layer_sizes)
+                module = initial_module(table, architecture, progress.seed)
                 history = History()
             else:
                 module = previous.new_module()
@@ -661,11 +670,12 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         self._validate_params()
         return resolve_layers(self.layers, len(self.layer_sizes_))
 
-    def _resolve_architecture(self, table: NDArray[np.floating]) -> Architecture:
+    def _resolve_architecture(
+        self, table: NDArray[np.floating], layer_sizes: tuple[int, ...]
+    ) -> Architecture:
         from skrgvae.likelihoods import FAMILIES, resolve_auto
         from skrgvae.network import Architecture
 
-        layer_sizes = resolve_layer_sizes(self.layer_sizes, table.shape[1])
         resolve_layers(self.layers, len(layer_sizes))
         families = resolve_likelihood(
             self.likelihood,

@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Shape of the paper's network, as shares of the bottom layer: 300-200-100-50.
-PROPORTIONS = (1.0, 2 / 3, 1 / 3, 1 / 6)
-MAX_BOTTOM, MIN_BOTTOM = 300, 24
+from skrgvae.sizes import sizes_for
 
 
-def resolve_layer_sizes(layer_sizes: Any, n_columns: int) -> tuple[int, ...]:
-    """Units per layer; "auto" takes twice the columns (24 to 300) and the paper's proportions."""
+def resolve_layer_sizes(layer_sizes: Any, table: NDArray[np.floating]) -> tuple[int, ...]:
+    """Units per layer; "auto" takes them from the training rows."""
     if isinstance(layer_sizes, str):  # "auto": nothing else passes the parameter constraints
-        bottom = min(MAX_BOTTOM, max(MIN_BOTTOM, 2 * n_columns))
-        return tuple(max(1, round(share * bottom)) for share in PROPORTIONS)
+        return sizes_for(table)
     sizes = _integers("layer_sizes", layer_sizes)
     if not sizes:
         raise ValueError("layer_sizes must name at least one layer. Got an empty sequence.")

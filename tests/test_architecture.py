@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "distributions": set(),
     "noise": set(),
     "presets": set(),
-    "resolve": set(),
+    "sizes": set(),
+    "resolve": {"sizes"},
     "likelihoods": {"distributions"},
     "network": {"distributions", "likelihoods"},
     "training": {"distributions", "network.records"},
@@ -33,7 +34,8 @@ MAY_IMPORT = {
     "_sklearn_compat": set(),
 }
 MAY_IMPORT["estimator"] = set(MAY_IMPORT)
-MAY_IMPORT["__init__"] = {"estimator", "presets"}
+MAY_IMPORT["suggest"] = {"estimator", "resolve", "sizes"}
+MAY_IMPORT["__init__"] = {"estimator", "presets", "suggest"}
 
 # At the edge: may import everything, and is itself imported inside functions only.
 EDGE = {
@@ -56,7 +58,16 @@ KNOWS_NO_SKLEARN = set(MAY_IMPORT) - {"inspection", "_sklearn_compat", "estimato
 
 # Building, cloning and printing an estimator takes no torch, whose import lasts seconds: the start
 # of the command line and of every worker process stays quick.
-NEEDS_NO_TORCH = {"__init__", "_sklearn_compat", "cli", "estimator", "presets", "resolve"}
+NEEDS_NO_TORCH = {
+    "__init__",
+    "_sklearn_compat",
+    "cli",
+    "estimator",
+    "presets",
+    "resolve",
+    "sizes",
+    "suggest",
+}
 
 # Extras: never needed to import a module of the package.
 OPTIONAL = {"matplotlib", "pandas", "polars", "pyarrow"}

@@ -144,6 +144,8 @@ def test_automatic_hidden_layer_sizes_are_reported(X):
     "parameters",
     [
         {"latent": "gaussian"},
+        {"latent": "laplace"},
+        {"latent": "spike_and_slab", "firing_rate": 0.2},
         {"posterior": "mean_field"},
         {"batch_norm": False},
         {"skip_connections": False},

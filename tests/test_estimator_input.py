@@ -52,7 +52,7 @@ BAD_PARAMETERS = [
     ({"hidden_layer_sizes": (5,)}, r"hidden_layer_sizes must have one entry per .*\(2\). Got 1"),
     ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes .* Got 0"),
     ({"hidden_layer_sizes": 0}, "'hidden_layer_sizes' parameter .* Got 0"),
-    ({"latent": "laplace"}, "'latent' parameter .* Got 'laplace'"),
+    ({"latent": "cauchy"}, "'latent' parameter .* Got 'cauchy'"),
     ({"posterior": "flow"}, "'posterior' parameter .* Got 'flow'"),
     ({"likelihood": "poisson"}, "'likelihood' parameter .* Got 'poisson'"),
     ({"likelihood": ["gaussian"] * 3}, "'likelihood' parameter"),
