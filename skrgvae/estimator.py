@@ -114,8 +114,10 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Whether the likelihood and all lower priors see every layer above, instead of the next
         one alone.
     sparsity_penalty : float, default=0.0
-        Weight of the L1 norm of the sampled units in the training objective (nats per unit of
-        activity).
+        Weight, in nats, of an L1 penalty on the sampled units in the training objective: every
+        unit adds its mean absolute value over the batch, divided by its root mean square so that
+        a unit can't escape by being small. It makes Gaussian and Laplace units sparser, which
+        have no zeros of their own.
     early_stopping : "auto" or bool, default="auto"
         Whether to stop on the ELBO of held-out rows and keep the best epoch's weights. "auto":
         with more than 10,000 rows, or when `X_val` is given.

@@ -25,6 +25,13 @@ REDUCED = {
         "n_rows": 150,
         "n_jobs": 1,
     },
+    "staged_search": {
+        "n_rows": 300,
+        "sizes": [(4,), (4, 2), (3,)],
+        "few_epochs": 1,
+        "max_iter": 3,
+        "last_iter": 2,
+    },
     "persistence": {"max_iter": 1},
 }
 

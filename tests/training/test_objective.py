@@ -1,9 +1,12 @@
 """What training maximises."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network import BoundTerms
 from skrgvae.training.objective import objective
 
@@ -33,7 +36,8 @@ def test_loss_written_out(terms, kl_weight, free_bits, penalty):
         for unit in range(SIZES[layer]):
             mean_kl = sum(row[unit] for row in kl) / 5
             expected += kl_weight * max(mean_kl, free_bits[layer])
-            expected += penalty * sum(abs(row[unit]) for row in values) / 5
+            size = (sum(row[unit] ** 2 for row in values) / 5) ** 0.5
+            expected += penalty * sum(abs(row[unit]) for row in values) / 5 / size
     loss, _ = objective(terms, kl_weight, free_bits, penalty)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
 
@@ -68,13 +72,75 @@ def test_the_floor_stands_on_the_batchs_mean(terms):
     assert kl.grad.tolist() == [[0.5, 0.0], [0.5, 0.0]]
 
 
-def test_sparsity_penalty_pulls_units_to_zero():
-    values = torch.tensor([[0.0, -2.0], [3.0, 1.0]], dtype=DOUBLE, requires_grad=True)
-    kl = torch.zeros(2, 2, dtype=DOUBLE)
-    loss, _ = objective(BoundTerms(kl.sum(dim=1), (kl,), (values,)), 1.0, (0.0,), 0.3)
-    assert loss.item() == pytest.approx(0.3 * 6 / 2)
-    loss.backward()
-    assert values.grad.tolist() == pytest.approx(np.array([[0, -0.15], [0.15, 0.15]]))
+def penalty_of(values: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
+    """Loss of rows with nothing but the penalty in it."""
+    kl = torch.zeros_like(values)
+    return objective(BoundTerms(kl.sum(dim=1), (kl,), (values,)), 1.0, (0.0,), weight)[0]
+
+
+def test_sparsity_penalty_of_known_laws():
+    # E |z| / sqrt(E z^2), by the quantiles of 100,000 evenly spaced probabilities.
+    probability = (torch.arange(100_000, dtype=DOUBLE) + 0.5) / 100_000
+    gaussian = torch.special.ndtri(probability)
+    laplace = torch.distributions.Laplace(torch.zeros((), dtype=DOUBLE), 1.0).icdf(probability)
+    on_in_a_tenth = (probability < 0.1).double()
+    for values, expected in (
+        (torch.ones_like(gaussian), 1.0),
+        (gaussian, math.sqrt(2 / math.pi)),
+        (laplace, math.sqrt(1 / 2)),
+        (on_in_a_tenth, math.sqrt(0.1)),
+    ):
+        penalty = penalty_of(values[:, None], 0.3).item()
+        assert penalty == pytest.approx(0.3 * expected, rel=1e-3)
+
+
+def test_sparsity_penalty_is_blind_to_the_units_scale():
+    # What the weights that read a unit can make good must not lower the loss.
+    values = torch.randn(50, 3, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
+    scale = torch.tensor([1e-3, 1.0, 50.0], dtype=DOUBLE)
+    torch.testing.assert_close(penalty_of(values * scale), penalty_of(values))
+    values.requires_grad_()
+    (gradient,) = torch.autograd.grad(penalty_of(values), values)
+    along = (gradient * values).sum(dim=0)
+    torch.testing.assert_close(along, torch.zeros_like(along), rtol=0, atol=1e-14)
+
+
+def test_gradient_of_the_sparsity_penalty():
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(6, 3, dtype=DOUBLE, generator=generator).requires_grad_()
+    assert torch.autograd.gradcheck(penalty_of, (values,))
+    # It pulls small values of a unit towards zero and pushes large ones away from it.
+    unit = torch.tensor([[0.1], [-0.2], [4.0], [-4.0]], dtype=DOUBLE, requires_grad=True)
+    (gradient,) = torch.autograd.grad(penalty_of(unit), unit)
+    assert (gradient.sign() == torch.tensor([[1.0], [-1.0], [-1.0], [1.0]])).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+def test_sparsity_penalty_where_units_are_off_or_rows_are_few(dtype):
+    values = torch.tensor([[0.0, 1e-6], [0.0, 0.0], [0.0, 0.0]], dtype=dtype, requires_grad=True)
+    loss = penalty_of(values)
+    assert loss.item() == pytest.approx(3**-0.5)
+    (gradient,) = torch.autograd.grad(loss, values)
+    assert torch.isfinite(gradient).all()
+    assert (gradient[:, 0] == 0).all()
+    single = torch.tensor([[0.5, -2.0]], dtype=dtype, requires_grad=True)
+    (gradient,) = torch.autograd.grad(penalty_of(single), single)
+    torch.testing.assert_close(gradient, torch.zeros_like(single), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("latent", LATENT_LAWS)
+def test_sparsity_penalty_through_the_units_law(latent):
+    # Gradient with respect to a law's parameters: the batch's own, against finite differences.
+    law = LATENT_LAWS[latent]
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(20, 4, dtype=DOUBLE, generator=generator)
+    loc = torch.randn(20, 4, dtype=DOUBLE, generator=generator).requires_grad_()
+    scale = torch.rand(20, 4, dtype=DOUBLE, generator=generator).add_(0.1).requires_grad_()
+
+    def penalty(loc, scale):
+        return penalty_of(law.sample(loc, scale, noise))
+
+    assert torch.autograd.gradcheck(penalty, (loc, scale), eps=1e-7)
 
 
 def test_what_is_not_finite_reaches_the_loss(terms):
