@@ -5,15 +5,15 @@ From a quick small search to a full one, in three stages
 Claim: most of the choice of sizes can be made with few rows and few epochs. Every stage asks the
 question that its cost allows, and hands on fewer candidates than it got:
 
-1. Which sizes? Halvings, fractions and multiples of what `suggest_layer_sizes` gives, on few rows
-   (HalvingGridSearchCV with `n_samples` as the resource) and few epochs.
+1. Which sizes? Several depths and widths around what `suggest_layer_sizes` gives, with few epochs,
+   on few rows at first (HalvingGridSearchCV with `n_samples` as the resource).
 2. Which settings? The winner's sizes with other values of the parameters that steer the units, on
-   all rows, the epochs (`max_iter`) as the resource.
+   all rows, with few epochs at first (`max_iter` as the resource).
 3. The winner, with as many epochs as early stopping lets it have.
 
 The criterion is the final task, here the accuracy of a logistic regression on the features. The
-cost is told in row passes (rows x epochs, summed over all fits), which do not depend on the machine,
-and in seconds, which do.
+cost is told in row passes (rows x epochs, summed over all fits), which do not depend on the
+machine, and in seconds, which do.
 """
 
 import time
@@ -69,13 +69,13 @@ def halving(estimator, grid, resource, least, most, X, y):
         rows = amount if resource == "n_samples" else len(X)
         epochs = amount if resource == "max_iter" else estimator[0].max_iter
         passes += rows * (N_FOLDS - 1) * epochs  # all folds together
-    best = {name.removeprefix(STEP): value for name, value in search.best_params_.items()}
+    best = {name: search.best_params_[STEP + name] for name in grid}
     print(f"    best: {best}, accuracy {search.best_score_:.3f}")
     print(f"    cost: {passes:,} row passes, {time.perf_counter() - started:.0f} s")
     return best, passes
 
 
-def main(n_rows=1200, sizes=None, few_epochs=5, max_iter=27, last_iter=150):
+def main(n_rows=1200, sizes=None, few_epochs=5, max_iter=18, last_iter=150):
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(
         X / 16, y, train_size=n_rows, stratify=y, random_state=0
@@ -89,7 +89,7 @@ def main(n_rows=1200, sizes=None, few_epochs=5, max_iter=27, last_iter=150):
     )
     print("2. settings of the units, on all rows")
     settings, second = halving(
-        pipeline(**best), SETTINGS, "max_iter", max(1, max_iter // 9), max_iter, X, y
+        pipeline(**best), SETTINGS, "max_iter", max_iter // 3, max_iter, X, y
     )
     print("3. the winner, with early stopping")
     started = time.perf_counter()

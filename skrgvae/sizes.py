@@ -57,8 +57,8 @@ def effective_dimension(table: NDArray[np.floating]) -> float:
 
     References
     ----------
-    .. [1] P. Gao, E. Trautmann, B. Yu, G. Santhanam, S. Ryu, K. Shenoy, S. Ganguli (2017). A Theory
-       of Multineuronal Dimensionality, Dynamics and Measurement. bioRxiv 214262.
+    .. [1] P. Gao, E. Trautmann, B. Yu, G. Santhanam, S. Ryu, K. Shenoy, S. Ganguli (2017). A
+       Theory of Multineuronal Dimensionality, Dynamics and Measurement. bioRxiv 214262.
     """
     rows = np.arange(len(table))
     if len(table) > MAX_ROWS:  # drawn, as evenly spaced ones could meet a period of the data

@@ -15,8 +15,9 @@ def suggest_layer_sizes(X: ArrayLike) -> tuple[int, ...]:
     The bottom layer gets five units per effective dimension of the standardised columns (the
     participation ratio of their correlations [1]_), from 24 to 300, but no more than one for two
     rows; the layers above follow in the proportions of the paper, 300-200-100-50, and those that
-    would have fewer than three units are left out. The dimension is taken from at most 2,000 rows. The
-    result is a function of the data alone, and what ``layer_sizes="auto"`` stands for.
+    would have fewer than three units are left out. The dimension is taken from at most
+    2,000 rows. The result is a function of the data alone, and what ``layer_sizes="auto"`` stands
+    for.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ def suggest_layer_sizes(X: ArrayLike) -> tuple[int, ...]:
 
     References
     ----------
-    .. [1] P. Gao, E. Trautmann, B. Yu, G. Santhanam, S. Ryu, K. Shenoy, S. Ganguli (2017). A Theory
-       of Multineuronal Dimensionality, Dynamics and Measurement. bioRxiv 214262.
+    .. [1] P. Gao, E. Trautmann, B. Yu, G. Santhanam, S. Ryu, K. Shenoy, S. Ganguli (2017). A
+       Theory of Multineuronal Dimensionality, Dynamics and Measurement. bioRxiv 214262.
 
     Examples
     --------

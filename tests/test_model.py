@@ -135,7 +135,9 @@ def scores(module: Hierarchy, row: np.ndarray, n_seeds: int, n_samples: int) -> 
     return np.concatenate(values)
 
 
-@pytest.mark.parametrize("architecture", TINY, ids=["skip", "mean_field", "gaussian", "laplace", "spike_and_slab"])
+@pytest.mark.parametrize(
+    "architecture", TINY, ids=["skip", "mean_field", "gaussian", "laplace", "spike_and_slab"]
+)
 def test_bounds_of_a_model_whose_evidence_is_known(architecture):
     # Five standard errors, three comparisons for each of 15 cases: a right implementation
     # fails with a probability of 3e-5, at a change of the seeds only.

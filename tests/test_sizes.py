@@ -74,9 +74,7 @@ def test_sizes(table, sizes):
 
 
 def test_sizes_grow_with_the_dimension():
-    bottom = [
-        sizes_for(factors(1000, 120, n_factors))[0] for n_factors in (4, 10, 20, 40)
-    ]
+    bottom = [sizes_for(factors(1000, 120, n_factors))[0] for n_factors in (4, 10, 20, 40)]
     assert bottom == sorted(set(bottom))
     assert bottom[0] == 24
     assert bottom[-1] == pytest.approx(5 * 40, rel=0.05)

@@ -1,7 +1,7 @@
 """The Laplace law as plain functions; as a distribution it is `torch.distributions.Laplace`.
 
-It is the law behind an L1 penalty: its log density falls with ``|z - loc| / scale``. Many values lie
-close to its centre and none on it, so that nothing it emits is exactly zero.
+It is the law behind an L1 penalty: its log density falls with ``|z - loc| / scale``. Many values
+lie close to its centre and none on it, so that nothing it emits is exactly zero.
 
 Its merge with the data's message is the Gaussian one on (loc, scale). No product with a Laplace
 density is a Laplace density again; the merge keeps mean and variance instead: the prior gives way

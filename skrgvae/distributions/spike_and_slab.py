@@ -1,24 +1,25 @@
 """A spike-and-slab law on two numbers: an atom at zero and a Gaussian, drawn together.
 
-With probability ``pi`` the value comes from the slab N(loc, scale**2), else it is exactly zero. The
-gate is no third number but follows from the slab,
+With probability ``pi`` the value comes from the slab N(loc, scale**2), else it is exactly zero.
+The gate is no third number but follows from the slab,
 
     log [pi / (1 - pi)] = log(scale) + (loc / scale)**2 / 2,
 
 which makes it the Gaussian kernel ``exp(-(z - loc)**2 / (2 scale**2))`` taken against the measure
-``delta_0 + dz / sqrt(2 pi)`` and normalised: an exponential family in z and z**2. Four things follow.
+``delta_0 + dz / sqrt(2 pi)`` and normalised: an exponential family in z and z**2. It follows:
 
 - The product of such a law with a Gaussian pseudo-observation is such a law again, with the merged
   (loc, scale) of the Gaussian merge: the structured posterior is the exact posterior of the
   pseudo-observation, its gate included (with a gate of its own, its log odds would have to move by
   ``log N(0; loc_p, scale_p) - log N(0; loc_q, scale_q)``, which is what the tie does).
-- The unit is off where the slab can't be told from zero: ``|loc|`` of the order of a small ``scale``.
+- The unit is off where the slab can't be told from zero: ``|loc|`` of the order of a small
+  ``scale``.
 - Where the slab stands far from zero the gate is open, so there is no gap without mass between
-  atom and slab. The quantile function is then continuous and well conditioned in (loc, scale), and
-  the quantile at ``Phi(noise)`` is an exact draw with an unbiased pathwise gradient. So nothing is relaxed
-  in training, and every bound is that of the discrete mixture itself.
-- As the unit of z is free (the next layer's weights can take up any factor), the tie of a constant
-  prior's sparsity to its scale costs no generality; what is given up is a prior that is, given the
+  atom and slab: the quantile function is continuous in (loc, scale) and has no steep places. The
+  quantile at ``Phi(noise)`` is an exact draw with an unbiased pathwise gradient. So nothing is
+  relaxed, in training or later, and every bound is that of the discrete mixture itself.
+- As the unit of z is free (the weights that read it can take up any factor), the tie of a constant
+  prior's sparsity to its scale costs no generality. What is given up is a prior that is, given the
   layers above, rarely on and yet sure of a value far from zero.
 
 Densities are taken against a unit atom at zero plus Lebesgue measure on the whole line.

@@ -35,10 +35,10 @@ def objective(
 
     The penalty is the L1 norm of a unit over the batch in proportion to its L2 norm (Hoyer 2004,
     "Non-negative matrix factorization with sparseness constraints", section 3): 1 for a unit of
-    constant size, 0.80 for a centred Gaussian one, the square root of the share of rows for one
-    that is on in that share and of constant size there. The L1 norm alone would do nothing for sparseness: it falls
-    when all values of a unit shrink, which the weights that read it make good, as no norm holds
-    them, and which leaves every other term as it was.
+    constant size, 0.80 for a centred Gaussian one, sqrt(a) for one that is zero but in a share a
+    of the rows and of constant size there. The L1 norm alone would do nothing for sparseness: it
+    falls when all values of a unit shrink, which leaves the KL as it was and which the weights
+    that read the unit make good.
 
     Parameters
     ----------
