@@ -108,8 +108,9 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         it is not pushed further down.
     firing_rate : float or None, default=0.5
         Share of rows for which a unit is on when training starts, set through fixed gain and
-        shift of the bottom-up normalisation (where `batch_norm` is on) and the first means of
-        the priors. None: plain batch normalisation.
+        shift of the bottom-up normalisation (where `batch_norm` is on) and the first priors; on
+        means above zero, for "spike_and_slab" other than zero. None: plain batch
+        normalisation.
     skip_connections : bool, default=True
         Whether the likelihood and all lower priors see every layer above, instead of the next
         one alone.

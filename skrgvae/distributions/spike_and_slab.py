@@ -15,8 +15,8 @@ which makes it the Gaussian kernel ``exp(-(z - loc)**2 / (2 scale**2))`` taken a
 - The unit is off where the slab can't be told from zero: ``|loc|`` of the order of a small
   ``scale``.
 - Where the slab stands far from zero the gate is open, so there is no gap without mass between
-  atom and slab: the quantile function is continuous in (loc, scale) and has no steep places. The
-  quantile at ``Phi(noise)`` is an exact draw with an unbiased pathwise gradient. So nothing is
+  atom and slab: the quantile function is continuous in (loc, scale) and never much steeper in the
+  noise than the larger of ``scale`` and ``sqrt(2 pi) |noise|``. The quantile at ``Phi(noise)`` is an exact draw with an unbiased pathwise gradient. So nothing is
   relaxed, in training or later, and every bound is that of the discrete mixture itself.
 - As the unit of z is free (the weights that read it can take up any factor), the tie of a constant
   prior's sparsity to its scale costs no generality. What is given up is a prior that is, given the

@@ -21,8 +21,8 @@ def structured(loc_p: Tensor, scale_p: Tensor, message: Message) -> tuple[Tensor
 
     written here through the gain g = precision scale_p^2 / (1 + precision scale_p^2), which needs
     no division by a small variance: loc_q = loc_p + g (loc - loc_p). With precision 0 the
-    posterior is the prior, exactly. What it stands for with other laws than the
-    Gaussian is written where they are.
+    posterior is the prior, exactly. What it stands for with other laws
+    than the Gaussian is written where they are.
 
     Parameters
     ----------
