@@ -16,8 +16,9 @@ which makes it the Gaussian kernel ``exp(-(z - loc)**2 / (2 scale**2))`` taken a
   ``scale``.
 - Where the slab stands far from zero the gate is open, so there is no gap without mass between
   atom and slab: the quantile function is continuous in (loc, scale) and never much steeper in the
-  noise than the larger of ``scale`` and ``sqrt(2 pi) |noise|``. The quantile at ``Phi(noise)`` is an exact draw with an unbiased pathwise gradient. So nothing is
-  relaxed, in training or later, and every bound is that of the discrete mixture itself.
+  noise than the larger of ``scale`` and ``sqrt(2 pi) |noise|``. The quantile at ``Phi(noise)`` is
+  an exact draw with an unbiased pathwise gradient. So nothing is relaxed, in training or later,
+  and every bound is that of the discrete mixture itself.
 - As the unit of z is free (the weights that read it can take up any factor), the tie of a constant
   prior's sparsity to its scale costs no generality. What is given up is a prior that is, given the
   layers above, rarely on and yet sure of a value far from zero.
