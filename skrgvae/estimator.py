@@ -31,11 +31,12 @@ from skrgvae._sklearn_compat import (
 )
 from skrgvae.resolve import (
     check_columns,
-    per_layer,
+    resolve_free_bits,
     resolve_hidden_layer_sizes,
     resolve_layer_sizes,
     resolve_layers,
     resolve_likelihood,
+    resolve_max_iter,
     split_rows,
     training_dtype,
 )
@@ -97,16 +98,18 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Constant for the first half of the planned steps, then falling linearly to a hundredth.
     batch_size : int, default=100
         Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
-    max_iter : int, default=50
-        Epochs (passes over the rows) at most.
+    max_iter : int or "auto", default="auto"
+        Epochs (passes over the rows) at most. "auto": 200, or fewer where these would be more
+        than 40,000 steps (with more than 1,000 columns, in proportion fewer).
     kl_weight : float, default=1.0
         Final weight of the KL terms in the training objective.
     kl_warmup : float, default=0.1
         Share of the planned steps over which the weight of the KL rises from 0 to `kl_weight`.
-    free_bits : float or sequence of float, default=0.03
+    free_bits : float, sequence of float or "auto", default="auto"
         Floor in nats per unit, one for all layers or one per layer: a unit's batch-mean KL below
-        it is not pushed further down.
-    firing_rate : float or None, default=0.5
+        it is not pushed further down. "auto": 0.1 for the top layer, and half of the floor above
+        it for every other one.
+    firing_rate : float or None, default=0.3
         Share of rows for which a unit is on when training starts, set through fixed gain and
         shift of the bottom-up normalisation (where `batch_norm` is on) and the first priors; on
         means above zero, for "spike_and_slab" other than zero. None: plain batch
@@ -206,10 +209,14 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         "optimizer": [StrOptions({"adamax", "adam"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "kl_weight": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
-        "free_bits": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "free_bits": [
+            Interval(Real, 0, None, closed="left"),
+            "array-like",
+            StrOptions({"auto"}),
+        ],
         "firing_rate": [Interval(Real, 0, 1, closed="neither"), None],
         "skip_connections": ["boolean"],
         "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
@@ -240,11 +247,11 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         optimizer: str = "adamax",
         learning_rate: float = 1e-2,
         batch_size: int = 100,
-        max_iter: int = 50,
+        max_iter: int | str = "auto",
         kl_weight: float = 1.0,
         kl_warmup: float = 0.1,
-        free_bits: float | Sequence[float] = 0.03,
-        firing_rate: float | None = 0.5,
+        free_bits: float | Sequence[float] | str = "auto",
+        firing_rate: float | None = 0.3,
         skip_connections: bool = True,
         sparsity_penalty: float = 0.0,
         early_stopping: bool | str = "auto",
@@ -321,7 +328,6 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
 
         _refuse_arguments("fit", refused)
         self._refuse_checkpoint()
-        callbacks = EpochCallbacks(self, X, y, self.max_iter)
         with self._all_or_nothing():
             previous = getattr(self, "_model", None) if self.warm_start else None
             self.__dict__.pop("_progress", None)
@@ -350,9 +356,11 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                 model = Model.from_module(module, seed, device)
                 return self._fitted_attributes(model, table, history, len(history.epochs))
 
+            warm = previous is not None
+            plan = self._plan(architecture, len(table), stops=bool(stops), warm=warm)
+            callbacks = EpochCallbacks(self, X, y, plan.max_iter)
             hooks = _FitHooks(callbacks, self.verbose, attributes_after)
             callbacks.begin_fit()
-            plan = self._plan(architecture, stops=bool(stops), warm=previous is not None)
             model, history, best = train(module, table, held_out, plan, seed, device, hooks)
             attributes = self._fitted_attributes(model, table, history, best)
             callbacks.end_fit(attributes)
@@ -401,7 +409,9 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             else:
                 module = previous.new_module()
                 history = History.from_dict(self.history_)
-            plan = self._plan(module.architecture, stops=False, warm=progress.warm)
+            plan = self._plan(
+                module.architecture, progress.n_rows, stops=False, warm=progress.warm
+            )
             device = resolve_device(self.device)
             model, epoch, progress = train_on(module, table, plan, progress, device)
             history.epochs.append(epoch)
@@ -700,7 +710,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             skip_connections=bool(self.skip_connections),
         )
 
-    def _plan(self, architecture: Architecture, *, stops: bool, warm: bool) -> Plan:
+    def _plan(self, architecture: Architecture, n_rows: int, *, stops: bool, warm: bool) -> Plan:
         """Plan of the training; a warm one goes on from trained weights, so needs no warm-up."""
         from skrgvae.fitting import Plan
         from skrgvae.training import Stopping
@@ -709,10 +719,12 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             batch_size=int(self.batch_size),
-            max_iter=int(self.max_iter),
+            max_iter=resolve_max_iter(
+                self.max_iter, n_rows, len(architecture.families), self.batch_size
+            ),
             kl_weight=self.kl_weight,
             kl_warmup=0.0 if warm else self.kl_warmup,
-            free_bits=per_layer("free_bits", self.free_bits, len(architecture.layer_sizes)),
+            free_bits=resolve_free_bits(self.free_bits, len(architecture.layer_sizes)),
             sparsity_penalty=self.sparsity_penalty,
             stopping=Stopping(self.n_iter_no_change, self.tol) if stops else None,
         )

@@ -11,6 +11,15 @@ from numpy.typing import NDArray
 
 from skrgvae.sizes import sizes_for
 
+# max_iter="auto": features go on getting better for about this many passes over a small table ...
+AUTO_EPOCHS = 200
+# ... and a large one has shown enough after this many steps, which should not take longer where
+# the columns are more than these.
+AUTO_STEPS, AUTO_COLUMNS = 40_000, 1_000
+# free_bits="auto": floor of the top layer (nats per unit), halved from each layer to the next below.
+# The layers below have more units, and a top layer without a floor is left unused.
+TOP_FREE_BITS = 0.1
+
 
 def resolve_layer_sizes(layer_sizes: Any, table: NDArray[np.floating]) -> tuple[int, ...]:
     """Units per layer; "auto" takes them from the training rows."""
@@ -30,6 +39,21 @@ def resolve_hidden_layer_sizes(hidden: Any, n_layers: int) -> tuple[int, ...] | 
     if isinstance(hidden, Integral):
         return (int(hidden),) * n_layers
     return _one_per_layer("hidden_layer_sizes", _integers("hidden_layer_sizes", hidden), n_layers)
+
+
+def resolve_max_iter(max_iter: Any, n_rows: int, n_columns: int, batch_size: int) -> int:
+    """Epochs at most; "auto" takes 200, or fewer where these would be too many steps."""
+    if not isinstance(max_iter, str):
+        return int(max_iter)
+    n_steps = AUTO_STEPS * AUTO_COLUMNS // max(AUTO_COLUMNS, n_columns)
+    return max(1, min(AUTO_EPOCHS, n_steps // -(-n_rows // batch_size)))
+
+
+def resolve_free_bits(free_bits: Any, n_layers: int) -> tuple[float, ...]:
+    """Floor per unit of every layer (nats), bottom first."""
+    if isinstance(free_bits, str):
+        return tuple(TOP_FREE_BITS * 2.0 ** (layer + 1 - n_layers) for layer in range(n_layers))
+    return per_layer("free_bits", free_bits, n_layers)
 
 
 def per_layer(name: str, value: Any, n_layers: int) -> tuple[float, ...]:
