@@ -17,9 +17,11 @@ import hashlib
 import json
 import math
 import os
+import reprlib
 import stat
 from collections.abc import Collection, Mapping
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +136,7 @@ def read(
 
 
 def _read(
-    file: BinaryIO, kind: str, versions: Collection[int]
+    file: BufferedReader, kind: str, versions: Collection[int]
 ) -> tuple[int, dict[str, Any], dict[str, NDArray]]:
     size = os.fstat(file.fileno()).st_size
     start = file.read(8)
@@ -151,7 +153,7 @@ def _read(
     digest = document["sha256"]
     checksum = hashlib.sha256(start)
     checksum.update(header.tobytes().replace(digest.encode(), NO_DIGEST.encode(), 1))
-    checksum.update(data)
+    checksum.update(data.data)
     if checksum.hexdigest() != digest:
         raise ModelFileError("damaged or altered: the checksum is not that of the content")
     return (
@@ -164,9 +166,9 @@ def _read(
     )
 
 
-def _read_exactly(file: BinaryIO, size: int) -> NDArray[np.uint8]:
+def _read_exactly(file: BufferedReader, size: int) -> NDArray[np.uint8]:
     buffer = np.empty(size, np.uint8)
-    if file.readinto(memoryview(buffer)) != size:  # type: ignore[attr-defined]
+    if file.readinto(buffer.data) != size:
         raise ModelFileError("cut off while it was read")
     return buffer
 
@@ -219,11 +221,11 @@ def _document(metadata: Any, kind: str, versions: Collection[int]) -> dict[str, 
         raise ModelFileError("a safetensors file, but not one of skrgvae")
     document = _parsed(metadata[KEY])
     if document.get("kind") != kind:
-        raise ModelFileError(f"the file is no {kind} but {_shown(document.get('kind'))}")
+        raise ModelFileError(f"the file is no {kind} but {reprlib.repr(document.get('kind'))}")
     version = document.get("format_version")
     if type(version) is not int or version not in versions:
         raise ModelFileError(
-            f"the file has format version {_shown(version)}, this version of skrgvae reads "
+            f"the file has format version {reprlib.repr(version)}, this version of skrgvae reads "
             f"{', '.join(map(str, sorted(versions)))}: use the version that wrote it, or a newer "
             "one"
         )
@@ -245,7 +247,7 @@ def _layout(
     position = 0
     for name, (_, _, begin, end) in sorted(layout.items(), key=lambda item: item[1][2:]):
         if begin != position:
-            raise ModelFileError(f"array {_shown(name)} is not where the one before it ends")
+            raise ModelFileError(f"array {reprlib.repr(name)} is not where the one before it ends")
         position = end
     if position != size:
         raise ModelFileError(f"the arrays have {position} bytes, the file has {size}: cut off?")
@@ -254,32 +256,26 @@ def _layout(
 
 def _entry(name: str, entry: Any, size: int) -> tuple[str, tuple[int, ...], int, int]:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise ModelFileError(f"array {_shown(name)} has too few, too many or wrong entries")
+        raise ModelFileError(f"array {reprlib.repr(name)} has too few, too many or wrong entries")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise ModelFileError(f"array {_shown(name)} has the type {_shown(dtype)}")
+        raise ModelFileError(f"array {reprlib.repr(name)} has the type {reprlib.repr(dtype)}")
     for numbers in (shape, offsets):
         # No factor larger than the file: the product below stays small.
         if not isinstance(numbers, list) or not all(
             type(number) is int and 0 <= number <= size for number in numbers
         ):
-            raise ModelFileError(f"array {_shown(name)} has sizes that can't be")
+            raise ModelFileError(f"array {reprlib.repr(name)} has sizes that can't be")
     if len(shape) > MAX_DIMENSIONS or len(offsets) != 2:
-        raise ModelFileError(f"array {_shown(name)} has too many dimensions or offsets")
+        raise ModelFileError(f"array {reprlib.repr(name)} has too many dimensions or offsets")
     begin, end = offsets
     width = np.dtype(DTYPES[dtype]).itemsize
     if begin % width or end - begin != math.prod(shape) * width:
-        raise ModelFileError(f"array {_shown(name)} has a shape that its bytes don't fill")
+        raise ModelFileError(f"array {reprlib.repr(name)} has a shape that its bytes don't fill")
     return dtype, tuple(shape), begin, end
 
 
 def _array(name: str, data: NDArray[np.uint8], dtype: str, shape: tuple[int, ...]) -> NDArray:
     if dtype == "BOOL" and data.size and data.max() > 1:
-        raise ModelFileError(f"array {_shown(name)} holds what is neither true nor false")
+        raise ModelFileError(f"array {reprlib.repr(name)} holds what is neither true nor false")
     return data.view(DTYPES[dtype]).reshape(shape)
-
-
-def _shown(value: Any) -> str:
-    """A value of unknown length for a message."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
