@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -33,15 +35,12 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> None:
-    """Write a file that replaces the one at `path` only when it is safe on the disk.
+@contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that replaces the one at `path` when the body ends, safe on the disk.
 
-    A file that was there keeps its permissions; where the write fails it keeps its content, too.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-    data : bytes-like
+    A file that was there keeps its permissions; where the body or the writing fails it keeps its
+    content, too.
 
     Raises
     ------
@@ -53,7 +52,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> N
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
@@ -66,6 +65,12 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> N
     # The new file is in place by now: where a system can't flush folders, that is no failure.
     with suppress(OSError):
         _flush_folder(target.parent)
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> None:
+    """Write a file in full or not at all; see `atomic_file`."""
+    with atomic_file(path) as file:
+        file.write(data)
 
 
 def _flush_folder(folder: Path) -> None:
