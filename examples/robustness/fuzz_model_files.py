@@ -215,11 +215,15 @@ def strange(rng):
     n = rng.choice([100, 2000, 20_000])
     kind = rng.randrange(5)
     if kind == 0:  # deep
-        value = []
-        for _ in range(min(n, 900)):
-            value = [value]
-        return value
+        return nested(min(n, 900))
     return [["gaussian"] * n, [1] * n, "x" * n, {"numpy": ["float64", [[1]] * n]}][kind - 1]
+
+
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
 
 
 def places(value, found=None):
