@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrgvae._sklearn_compat import (
     CALLBACK_STATE,
+    CALLBACKS,
     CallbackSupportMixin,
     EpochCallbacks,
     Interval,
@@ -653,6 +654,14 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         np.fill_diagonal(off, 0.0)
         np.fill_diagonal(on, self._active_means)
         return self._model.decode(layers) - self._model.decode([off, *layers[1:]])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave callbacks out once they have done their work: they may hold anything."""
+        state = dict(super().__getstate__())
+        if "_model" in state:
+            for name in (CALLBACKS, *CALLBACK_STATE):
+                state.pop(name, None)
+        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

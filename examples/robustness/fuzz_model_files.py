@@ -538,7 +538,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--results", type=Path, help="JSON file for the figures")
+    parser.add_argument("--results", type=Path, help="JSON file to add the figures to")
     parser.add_argument("--keep", type=Path, help="folder for files that break the claim")
     options = parser.parse_args(arguments)
     if options.keep is not None:
@@ -570,7 +570,8 @@ def main(arguments=None):
     )
     print(f"{len(result['failures'])} failures in {result['files']} files")
     if options.results is not None:
-        options.results.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        runs = json.loads(options.results.read_text()) if options.results.is_file() else []
+        options.results.write_text(json.dumps([*runs, result], indent=2) + "\n")
     return 1 if result["failures"] else 0
 
 
