@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
 
 KIND = "model"
 FORMAT_VERSION = 1
+# The modules of a layer take more memory than a small layer's numbers do.
+MAX_LAYERS = 100
+# A folder of the machine that wrote the file; nobody else's fit should write there.
+NOT_KEPT = "checkpoint"
 DEVICES = re.compile(r"(cpu|cuda|mps|xpu)(:\d{1,3})?")
 
 CONTENT = {
@@ -165,9 +170,15 @@ def _versions() -> dict[str, str]:
 # Parameters
 
 
+def _parameters(encoder: HierarchicalSparseEncoder) -> dict[str, Any]:
+    parameters = encoder.get_params(deep=False)
+    parameters.pop(NOT_KEPT, None)
+    return parameters
+
+
 def _encoded_parameters(encoder: HierarchicalSparseEncoder) -> dict[str, Any]:
     encoded = {}
-    for name, value in encoder.get_params(deep=False).items():
+    for name, value in _parameters(encoder).items():
         try:
             encoded[name] = encode(value)
         except TypeError as error:
@@ -180,11 +191,11 @@ def _unfitted(cls: type[Encoder], encoded: Any) -> Encoder:
     encoder = cls()
     if not isinstance(encoded, dict):
         raise ValueError("the parameters are no JSON object")
-    unknown = sorted(set(encoded) - set(encoder.get_params(deep=False)))
+    unknown = sorted(set(encoded) - set(_parameters(encoder)))
     if unknown:
         raise ValueError(
-            f"{cls.__name__} has no parameters {unknown[:5]}: the file was written by a newer "
-            "version or another class"
+            f"{cls.__name__} keeps no parameters {reprlib.repr(unknown)}: the file was written "
+            "by a newer version or another class"
         )
     encoder.set_params(**{name: decode(value) for name, value in encoded.items()})
     return encoder
@@ -200,8 +211,7 @@ def _architecture(values: Any, n_numbers: int) -> Architecture:
     ----------
     values : object
     n_numbers : int
-        Numbers in the file. A network has at least one for every unit and, with skip
-        connections, two for every pair of layers, so what is built is no larger than the file.
+        Numbers in the file. A network has at least one for every unit.
     """
     _check_keys("the architecture", values, set(Architecture.__dataclass_fields__))
     layer_sizes = _sizes("layer_sizes", values["layer_sizes"], n_numbers)
@@ -210,8 +220,6 @@ def _architecture(values: Any, n_numbers: int) -> Architecture:
         hidden = _sizes("hidden_layer_sizes", hidden, n_numbers)
         if len(hidden) != len(layer_sizes):
             raise ValueError("hidden_layer_sizes and layer_sizes have different lengths")
-    if len(layer_sizes) * (len(layer_sizes) - 1) > n_numbers:
-        raise ValueError("there are more layers than the file has weights for")
     families = values["families"]
     if (
         not isinstance(families, list)
@@ -281,6 +289,8 @@ def _network_arrays(
     architecture: Architecture,
 ) -> dict[str, tuple[tuple[str, ...], tuple[int | None, ...]]]:
     """Types and shape of every array of a network, by name."""
+    if len(architecture.layer_sizes) > MAX_LAYERS:
+        raise ValueError(f"a model file can hold a network of at most {MAX_LAYERS} layers")
     try:
         with torch.device("meta"):  # shapes without memory
             state = Hierarchy(architecture).state_dict()
@@ -351,5 +361,6 @@ def _check_keys(what: str, found: Any, expected: set[str]) -> None:
     missing, unknown = sorted(expected - set(found)), sorted(set(found) - expected)
     if missing or unknown:
         raise ValueError(
-            f"{what} lacks {missing[:5]} and has, beside what is known, {unknown[:5]}"
+            f"{what} lacks {reprlib.repr(missing)} and has, beside what is known, "
+            f"{reprlib.repr(unknown)}"
         )

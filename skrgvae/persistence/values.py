@@ -7,7 +7,6 @@ Everything else is an object with a single entry that names its type.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,8 +32,8 @@ def encode(value: Any) -> Any:
     TypeError
         If a file can't hold a value of this type.
     """
-    if isinstance(value, str | os.PathLike):
-        return str(os.fspath(value))
+    if isinstance(value, str):
+        return str(value)
     if value is None or type(value) in (bool, int):
         return value
     if type(value) is float:

@@ -46,6 +46,10 @@ FITTED = {
         BITS,
     ),
     "one layer": lambda: (encoder(layer_sizes=(4,)).fit(BITS), BITS),
+    "many layers": lambda: (
+        encoder(layer_sizes=(1,) * 40, skip_connections=False, max_iter=1).fit(BITS),
+        BITS,
+    ),
     "early stopping": lambda: (encoder(early_stopping=True, max_iter=4).fit(MIXED), MIXED),
     "a stream": lambda: (encoder().partial_fit(MIXED).partial_fit(MIXED[:1]), MIXED),
     "other output": lambda: (
@@ -188,7 +192,9 @@ def test_a_subclass_loads_as_itself(tmp_path):
     loaded = Named.load(str(tmp_path / "model"))
     assert type(loaded) is Named
     assert loaded.title == "first"
-    with pytest.raises(ModelFileError, match=r"has no parameters \['title'\]: the file was writ"):
+    with pytest.raises(
+        ModelFileError, match=r"keeps no parameters \['title'\]: the file was writ"
+    ):
         HierarchicalSparseEncoder.load(tmp_path / "model")
 
 
@@ -323,8 +329,9 @@ def renamed(header, arrays):
 HOSTILE = {
     "a missing entry": (content(seed=...), r"the content lacks \['seed'\]"),
     "another entry": (content(more=1), r"beside what is known, \['more'\]"),
-    "an unknown parameter": (content(parameters__depth=3), r"has no parameters \['depth'\]"),
+    "an unknown parameter": (content(parameters__depth=3), r"keeps no parameters \['depth'\]"),
     "no parameters": (content(parameters=[]), "parameters are no JSON object"),
+    "a folder to write to": (content(parameters__checkpoint="/"), "keeps no parameters"),
     "an invalid parameter": (content(parameters__max_iter=-1), "'max_iter' parameter"),
     "layers that aren't there": (content(parameters__layers=[7]), "layers must be 'all'"),
     "an unknown type": (content(parameters__tol={"object": "os"}), "no value can be made of 'obj"),
