@@ -121,7 +121,7 @@ def read_features(
         columns, _ = _read(path)
         is_named = not isinstance(next(iter(columns.values())), np.ndarray)
         if only is None:
-            columns = _without(drop, columns)
+            columns = _without(list(drop), columns)
         elif not is_named:
             raise TableError("the columns have no names, but those the model was fitted on have")
         else:
@@ -252,7 +252,7 @@ def _check_exists(name: str, columns: dict[str, Any]) -> None:
         raise TableError(f"there is no column {name!r}; {hint}")
 
 
-def _without(drop: Iterable[str], columns: dict[str, Any]) -> dict[str, Any]:
+def _without(drop: Sequence[str], columns: dict[str, Any]) -> dict[str, Any]:
     for name in drop:
         _check_exists(name, columns)
     left = {name: column for name, column in columns.items() if name not in drop}
