@@ -1,12 +1,13 @@
 """
-Keeping a fitted encoder with joblib
-====================================
+Keeping a fitted encoder
+========================
 
-Claim: what joblib loads gives the very same numbers as what was dumped, and the file holds the
-weights but neither the training rows nor an object of torch. An encoder that learns from a stream
-goes on after loading as if it had never been away.
+Claim: what is loaded from a model file, or by joblib, gives the very same numbers as what was put
+there, and either file holds the weights but neither the training rows nor an object of torch. An
+encoder that learns from a stream goes on after joblib has loaded it as if it had never been away.
 
-As with any pickle, load only files that you trust, with the versions they were written with.
+There is no code in a model file. As with any pickle, load joblib's files only from people you
+trust, with the versions they were written with.
 """
 
 import tempfile
@@ -29,14 +30,21 @@ def main(max_iter=10):
         path = Path(folder) / "encoder.joblib"
 
         encoder.fit(X)
-        joblib.dump(encoder, path, compress=True)
-        loaded = joblib.load(path)
-        rows = [
-            ("transform", np.array_equal(loaded.transform(X), encoder.transform(X))),
-            ("score_samples", np.array_equal(loaded.score_samples(X), encoder.score_samples(X))),
-            ("sample", np.array_equal(loaded.sample(9), encoder.sample(9))),
-        ]
+        encoder.save(path)
         size = path.stat().st_size
+        ways = {"save": HierarchicalSparseEncoder.load(path)}
+        joblib.dump(encoder, path)
+        ways["joblib"] = joblib.load(path)
+        rows = []
+        for way, loaded in ways.items():
+            rows += [
+                (f"{way}: transform", np.array_equal(loaded.transform(X), encoder.transform(X))),
+                (
+                    f"{way}: score",
+                    np.array_equal(loaded.score_samples(X), encoder.score_samples(X)),
+                ),
+                (f"{way}: sample", np.array_equal(loaded.sample(9), encoder.sample(9))),
+            ]
 
         # A stream, put away and taken up again after every batch.
         steady = HierarchicalSparseEncoder((64, 32, 16), max_iter=max_iter, random_state=0)
@@ -45,13 +53,16 @@ def main(max_iter=10):
             steady.partial_fit(batch)
             joblib.dump(joblib.load(path).partial_fit(batch), path)
         resumed = joblib.load(path)
-        rows.append(("partial_fit", np.array_equal(resumed.transform(X), steady.transform(X))))
+        rows.append(
+            ("joblib: partial_fit", np.array_equal(resumed.transform(X), steady.transform(X)))
+        )
 
-    print(f"{'after loading':<16}{'same bits':>10}")
-    for name, same in rows:
-        print(f"{name:<16}{'yes' if same else 'NO':>10}")
+    print(f"{'after loading':<20}{'same bits':>10}")
+    for name, is_same in rows:
+        print(f"{name:<20}{'yes' if is_same else 'NO':>10}")
     print(
-        f"\n{'encoder':<16}{size / 1024:>7.0f} kB\n{'training rows':<16}{X.nbytes / 1024:>7.0f} kB"
+        f"\n{'model file':<20}{size / 1024:>7.0f} kB\n"
+        f"{'training rows':<20}{X.nbytes / 1024:>7.0f} kB"
     )
 
 

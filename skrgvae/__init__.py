@@ -1,6 +1,7 @@
 """Hierarchical sparse features for scikit-learn, learned without labels."""
 
 from skrgvae.estimator import HierarchicalSparseEncoder
+from skrgvae.exceptions import ModelFileError
 from skrgvae.presets import DENSITY_PRESET
 from skrgvae.suggest import suggest_layer_sizes
 
@@ -9,6 +10,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DENSITY_PRESET",
     "HierarchicalSparseEncoder",
+    "ModelFileError",
     "__version__",
     "suggest_layer_sizes",
 ]

@@ -21,6 +21,10 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
 CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx")
 
 
+# Where scikit-learn keeps the callbacks of an estimator.
+CALLBACKS = "_skl_callbacks"
+
+
 class EpochCallbacks:
     """scikit-learn's callback protocol for a fit whose subtasks are epochs.
 
@@ -76,6 +80,7 @@ class EpochCallbacks:
 
 
 __all__ = [
+    "CALLBACKS",
     "CALLBACK_STATE",
     "CallbackSupportMixin",
     "EpochCallbacks",

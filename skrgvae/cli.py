@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from skrgvae import __version__
+from skrgvae.persistence.atomic import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from skrgvae.pilot import FoldValues, Method, PilotResult, Scores
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 _LABELS = {"raw": "raw columns", "pca": "PCA", "encoder": "encoder"}
 
 _BAR_WIDTH = 30
+
+_DATA = "table of numbers: .csv, .csv.gz, .parquet, .npy or .npz (array X)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"skrgvae {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_pilot(commands)
+    _add_fit(commands)
+    _add_transform(commands)
     return parser
 
 
@@ -106,6 +109,87 @@ def _add_pilot(commands: Any) -> None:
     pilot.set_defaults(run=_pilot)
 
 
+def _add_fit(commands: Any) -> None:
+    fit = commands.add_parser(
+        "fit",
+        help="train an encoder on a table and keep it in a file",
+        description="Train a hierarchical sparse encoder on the rows of a table, without labels, "
+        "and write it to a file that `skrgvae transform` and HierarchicalSparseEncoder.load "
+        "read. What is not asked for here is at the encoder's defaults.",
+    )
+    fit.add_argument("data", metavar="DATA", help=_DATA)
+    fit.add_argument("--out", metavar="MODEL", required=True, help="file for the trained encoder")
+    fit.add_argument(
+        "--target", metavar="COLUMN", help="column with labels: it is left out, as by --drop"
+    )
+    fit.add_argument(
+        "--drop",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="column to leave out, such as an identifier, by its name, or its position (from 0) "
+        "in arrays; may be given more than once",
+    )
+    fit.add_argument(
+        "--layer-sizes",
+        metavar="SIZES",
+        type=_layer_sizes,
+        default=(300, 200, 100, 50),
+        help="units per layer, the one next to the data first: numbers with commas between them, "
+        "or auto (default: 300,200,100,50)",
+    )
+    fit.add_argument(
+        "--likelihood",
+        choices=["auto", "bernoulli", "gaussian"],
+        default="auto",
+        help="family of all columns (default: %(default)s, column by column)",
+    )
+    fit.add_argument(
+        "--max-iter",
+        metavar="N",
+        type=int,
+        default=50,
+        help="passes over the rows at most (default: %(default)s)",
+    )
+    fit.add_argument(
+        "--seed", metavar="N", type=_seed, default=0, help="random seed (default: %(default)s)"
+    )
+    fit.add_argument("--quiet", action="store_true", help="show no line per pass")
+    fit.set_defaults(run=_fit)
+
+
+def _add_transform(commands: Any) -> None:
+    transform = commands.add_parser(
+        "transform",
+        help="compute the features of a table's rows",
+        description="Compute features with an encoder that `skrgvae fit` or its method save has "
+        "written. An encoder that was trained on columns with names takes these from DATA, "
+        "whatever else is in there.",
+    )
+    transform.add_argument("model", metavar="MODEL", help="file with the trained encoder")
+    transform.add_argument("data", metavar="DATA", help=_DATA)
+    transform.add_argument(
+        "--out",
+        metavar="FEATURES",
+        required=True,
+        help="file for the features, one row for each row of DATA: .csv, .csv.gz, .parquet, .npy "
+        "or .npz (array X)",
+    )
+    transform.add_argument(
+        "--drop",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="column to leave out, where the encoder was trained on columns without names; may "
+        "be given more than once",
+    )
+    transform.set_defaults(run=_transform)
+
+
+def _layer_sizes(text: str) -> tuple[int, ...] | str:
+    return text if text == "auto" else tuple(int(size) for size in text.split(","))
+
+
 def _seed(text: str) -> int:
     seed = int(text)
     if not 0 <= seed < 2**32:
@@ -117,7 +201,7 @@ def _pilot(arguments: argparse.Namespace) -> None:
     if arguments.data is None and (arguments.target is not None or arguments.drop):
         raise ValueError("--target and --drop need a DATA file")
     # Before the work, not after it.
-    json_file = None if arguments.json is None else _writable(Path(arguments.json))
+    json_file = None if arguments.json is None else check_writable(arguments.json)
 
     with nullcontext() if arguments.quiet else _Progress(sys.stderr) as progress:
         X, y, source = _data(arguments)
@@ -128,9 +212,50 @@ def _pilot(arguments: argparse.Namespace) -> None:
     try:
         if json_file is not None:
             record = {"source": source, "seed": arguments.seed, **result.to_dict()}
-            _write_atomically(json_file, json.dumps(record, indent=2) + "\n")
+            write_atomically(json_file, (json.dumps(record, indent=2) + "\n").encode())
     finally:  # the work was done, whatever became of the file
         print(_report(source["data"], result))
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    check_writable(arguments.out)  # before the work, not after it
+
+    from skrgvae import HierarchicalSparseEncoder
+    from skrgvae.tables import read_features
+
+    left_out = [*arguments.drop, *([arguments.target] if arguments.target is not None else [])]
+    X = read_features(arguments.data, left_out)
+    encoder = HierarchicalSparseEncoder(
+        arguments.layer_sizes,
+        likelihood=arguments.likelihood,
+        max_iter=arguments.max_iter,
+        random_state=arguments.seed,
+        verbose=0 if arguments.quiet else 1,
+    ).fit(X)
+    encoder.set_params(verbose=0).save(arguments.out)
+    best = encoder.best_iter_ - 1
+    print(
+        f"{arguments.out}: {encoder.n_features_in_} columns, "
+        f"{'-'.join(map(str, encoder.layer_sizes_))} units, {encoder.n_iter_} epochs, "
+        f"ELBO {encoder.history_['elbo'][best]:.2f} nats per row in training"
+    )
+
+
+def _transform(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from skrgvae import HierarchicalSparseEncoder
+    from skrgvae.tables import ending_of, read_features, write_features
+
+    check_writable(arguments.out)  # before the work, not after it
+    ending_of(arguments.out)
+    encoder = HierarchicalSparseEncoder.load(arguments.model)
+    names = getattr(encoder, "feature_names_in_", None)
+    X = read_features(arguments.data, arguments.drop, names)
+    encoder.set_params(sparse_output=False)
+    features = encoder.transform(np.asarray(X) if names is None else X)
+    write_features(arguments.out, features, encoder.get_feature_names_out().tolist())
+    print(f"{arguments.out}: {features.shape[0]} rows, {features.shape[1]} features")
 
 
 def _data(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
@@ -147,25 +272,6 @@ def _data(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     table = read_table(arguments.data, arguments.target, arguments.drop)
     source = {"data": arguments.data, "target": table.target, "dropped": arguments.drop}
     return table.X, table.y, source
-
-
-def _writable(path: Path) -> Path:
-    if not path.parent.is_dir():
-        raise FileNotFoundError(2, "the folder does not exist", str(path.parent))
-    # What is replaced must be a file, not a device or a link such as /dev/stdout.
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise OSError(22, "not a regular file", str(path))
-    return path
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write a file that is there in full or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Progress:

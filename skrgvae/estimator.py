@@ -6,6 +6,7 @@ needs them, so that importing the package stays quick.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrgvae._sklearn_compat import (
     CALLBACK_STATE,
+    CALLBACKS,
     CallbackSupportMixin,
     EpochCallbacks,
     Interval,
@@ -598,28 +600,64 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             "sklearn.impute.SimpleImputer or IterativeImputer before the encoder."
         )
 
-    def save(self, path: Any) -> None:
-        """Not available yet.
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted encoder to a file without code in it.
+
+        The file is a safetensors file with a JSON header and a checksum. It holds parameters,
+        weights and fitted attributes, but neither rows of the data nor the optimiser's state
+        between calls of `partial_fit`. It is there in full or not at all.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A file that is there is replaced.
 
         Raises
         ------
-        NotImplementedError
-            Always.
+        NotFittedError
+            If the encoder is not fitted.
+        OSError
+            If the file can't be written; what was at `path` is still there.
+        TypeError
+            If a parameter has a type that a file can't hold.
+
+        See Also
+        --------
+        load : Read the file.
         """
-        raise NotImplementedError("save is not available yet. Use joblib.dump(encoder, path).")
+        from skrgvae.persistence.model_file import save_model
+
+        check_is_fitted(self)
+        save_model(self, path)
 
     @classmethod
-    def load(cls, path: Any) -> Self:
-        """Not available yet.
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a file that `save` wrote. Nothing in it is run, so it may come from anyone.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Returns
+        -------
+        encoder : object
+            Fitted encoder; a `random_state` that was a RandomState is a new one in the state
+            that it had when the file was written.
 
         Raises
         ------
-        NotImplementedError
-            Always.
+        ModelFileError
+            If the file is damaged, altered, of an unknown version or not one of this class.
+        OSError
+            If the operating system doesn't hand out the file.
+
+        See Also
+        --------
+        save : Write the file.
         """
-        raise NotImplementedError(
-            "load is not available yet. Use joblib.load(path), for files you trust."
-        )
+        from skrgvae.persistence.model_file import load_model
+
+        return load_model(cls, path)
 
     @property
     def layer_slices_(self) -> list[slice]:
@@ -638,6 +676,14 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         np.fill_diagonal(off, 0.0)
         np.fill_diagonal(on, self._active_means)
         return self._model.decode(layers) - self._model.decode([off, *layers[1:]])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave callbacks out once they have done their work: they may hold anything."""
+        state = dict(super().__getstate__())
+        if "_model" in state:
+            for name in (CALLBACKS, *CALLBACK_STATE):
+                state.pop(name, None)
+        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,21 +1,29 @@
-"""A user's file as complete numbers and class labels, or an error that says what to do."""
+"""A user's file as complete numbers and class labels, or an error that says what to do.
+
+Also the way back, for features.
+"""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
+
+from skrgvae.persistence.atomic import atomic_file
 
 # More different values than this are no class labels; fractions are measurements sooner than
 # whole numbers and words are.
 _MAX_CLASSES = 100
 _MAX_FRACTIONAL_CLASSES = 20
+
+_ENDINGS = (".csv", ".csv.gz", ".parquet", ".npy", ".npz")
 
 # A message lists at most this many columns.
 _MAX_LISTED = 10
@@ -77,22 +85,89 @@ def read_table(path: str | Path, target: str | None = None, drop: Iterable[str] 
         else:
             _check_exists(target, columns)
             labels = columns.pop(target)
-        for name in drop:
-            if name == target:
-                raise TableError(f"column {name!r} can't be the target and be dropped")
-            _check_exists(name, columns)
-        features = {name: column for name, column in columns.items() if name not in drop}
-        if not features:
-            raise TableError("no column is left besides the target")
-        _check_usable(features)
+        if target in drop:
+            raise TableError(f"column {target!r} can't be the target and be dropped")
+        features = _without(drop, columns)
         return Table(
-            X=np.column_stack([_numbers(column) for column in features.values()]),
+            X=_matrix(features),
             y=_class_labels(labels, target),
             feature_names=list(features),
             target=target,
         )
     except TableError as error:
         raise TableError(f"{path}: {error}") from error.__cause__
+
+
+def read_features(
+    path: str | Path, drop: Iterable[str] = (), only: Sequence[str] | None = None
+) -> Any:
+    """Read the columns of a file that `read_table` reads, without labels.
+
+    Parameters
+    ----------
+    path : str or Path
+    drop : iterable of str, default=()
+        Columns to leave out.
+    only : sequence of str, default=None
+        The columns wanted, in this order, whatever else the file holds; it must have names.
+
+    Returns
+    -------
+    pandas.DataFrame, or ndarray where the file has no names, of shape (n_samples, n_features)
+        Finite numbers.
+    """
+    path = Path(path)
+    try:
+        columns, _ = _read(path)
+        is_named = not isinstance(next(iter(columns.values())), np.ndarray)
+        if only is None:
+            columns = _without(list(drop), columns)
+        elif not is_named:
+            raise TableError("the columns have no names, but those the model was fitted on have")
+        else:
+            missing = [name for name in only if name not in columns]
+            if missing:
+                raise TableError(
+                    f"columns the model was fitted on are missing: {_listed(missing)}"
+                )
+            columns = {name: columns[name] for name in only}
+        X = _matrix(columns)
+    except TableError as error:
+        raise TableError(f"{path}: {error}") from error.__cause__
+    if not is_named:
+        return X
+    import pandas as pd  # has read the file
+
+    return pd.DataFrame(X, columns=list(columns))
+
+
+def write_features(path: str | Path, features: np.ndarray, names: Sequence[str]) -> None:
+    """Write features to a csv (also .csv.gz), parquet, npy or npz file, in full or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The ending of the name says what the file becomes; npz files hold the array X.
+    features : ndarray of shape (n_samples, n_features)
+    names : sequence of str
+        Of the columns; npy and npz files don't keep them.
+    """
+    ending = ending_of(path)
+    with atomic_file(path) as file:
+        if ending == ".npy":
+            np.save(file, features)
+        elif ending == ".npz":
+            np.savez(file, X=features)
+        else:
+            _write_frame(file, ending, features, names)
+
+
+def ending_of(path: str | Path) -> str:
+    """Which of the endings that say what a file is a path has."""
+    for ending in _ENDINGS:
+        if Path(path).name.lower().endswith(ending):
+            return ending
+    raise TableError(f"the name {Path(path).name!r} must end in one of {', '.join(_ENDINGS)}")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Any]:
@@ -105,9 +180,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Any]:
         ".npy": _read_arrays,
         ".npz": _read_arrays,
     }
-    reader = next((r for end, r in readers.items() if path.name.lower().endswith(end)), None)
-    if reader is None:
-        raise TableError(f"the name must end in one of {', '.join(readers)}")
+    reader = readers[ending_of(path)]
     with path.open("rb") as file:
         try:
             columns, labels = reader(file)
@@ -121,15 +194,33 @@ def _read(path: Path) -> tuple[dict[str, Any], Any]:
 
 
 def _read_frame(function: str, file: IO[bytes], **options: Any) -> tuple[dict[str, Any], None]:
-    try:
+    with _frames_extra():
         import pandas as pd
 
         frame = getattr(pd, function)(file, **options)
+    return {str(name): column for name, column in frame.items()}, None
+
+
+def _write_frame(file: BinaryIO, ending: str, features: np.ndarray, names: Sequence[str]) -> None:
+    with _frames_extra():
+        import pandas as pd
+
+        frame = pd.DataFrame(features, columns=list(names))
+        if ending == ".parquet":
+            frame.to_parquet(file)
+        else:
+            compression = "gzip" if ending == ".csv.gz" else None
+            frame.to_csv(file, index=False, mode="wb", compression=compression)
+
+
+@contextmanager
+def _frames_extra() -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise ImportError(
             'csv and parquet files need pandas and pyarrow: pip install "skrgvae[frames]"'
         ) from error
-    return {str(name): column for name, column in frame.items()}, None
 
 
 def _read_arrays(file: IO[bytes]) -> tuple[dict[str, Any], Any]:
@@ -159,6 +250,21 @@ def _check_exists(name: str, columns: dict[str, Any]) -> None:
         close = get_close_matches(name, columns)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {_listed(columns)}"
         raise TableError(f"there is no column {name!r}; {hint}")
+
+
+def _without(drop: Sequence[str], columns: dict[str, Any]) -> dict[str, Any]:
+    for name in drop:
+        _check_exists(name, columns)
+    left = {name: column for name, column in columns.items() if name not in drop}
+    if not left:
+        raise TableError("no column is left")
+    return left
+
+
+def _matrix(columns: dict[str, Any]) -> np.ndarray:
+    """Columns side by side as float64, where all can be used."""
+    _check_usable(columns)
+    return np.column_stack([_numbers(column) for column in columns.values()])
 
 
 def _check_usable(columns: dict[str, Any]) -> None:

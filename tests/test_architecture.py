@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # folder directly below the package. What is missing here is an upward or sideways import.
 MAY_IMPORT = {
     "distributions": set(),
+    "exceptions": set(),
     "noise": set(),
     "presets": set(),
     "sizes": set(),
@@ -35,7 +36,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["estimator"] = set(MAY_IMPORT)
 MAY_IMPORT["suggest"] = {"estimator", "resolve", "sizes"}
-MAY_IMPORT["__init__"] = {"estimator", "presets", "suggest"}
+MAY_IMPORT["__init__"] = {"estimator", "exceptions", "presets", "suggest"}
 
 # At the edge: may import everything, and is itself imported inside functions only.
 EDGE = {
@@ -63,6 +64,7 @@ NEEDS_NO_TORCH = {
     "_sklearn_compat",
     "cli",
     "estimator",
+    "exceptions",
     "presets",
     "resolve",
     "sizes",

@@ -253,13 +253,9 @@ def test_arguments_of_another_name(X):
         encoder().partial_fit(X, X_val=X)
 
 
-def test_what_is_not_there_yet_says_what_to_do_instead(X, fitted, tmp_path):
+def test_what_is_not_there_yet_says_what_to_do_instead(X, fitted):
     with pytest.raises(NotImplementedError, match=r"impute is not available yet.*SimpleImputer"):
         fitted.impute(X)
-    with pytest.raises(NotImplementedError, match=r"save is not available yet.*joblib\.dump"):
-        fitted.save(tmp_path / "model")
-    with pytest.raises(NotImplementedError, match=r"load is not available yet.*joblib\.load"):
-        HierarchicalSparseEncoder.load(tmp_path / "model")
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
