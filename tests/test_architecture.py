@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # folder directly below the package. What is missing here is an upward or sideways import.
 MAY_IMPORT = {
     "distributions": set(),
+    "exceptions": set(),
     "noise": set(),
     "presets": set(),
     "resolve": set(),
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "_sklearn_compat": set(),
 }
 MAY_IMPORT["estimator"] = set(MAY_IMPORT)
-MAY_IMPORT["__init__"] = {"estimator", "presets"}
+MAY_IMPORT["__init__"] = {"estimator", "exceptions", "presets"}
 
 # At the edge: may import everything, and is itself imported inside functions only.
 EDGE = {
@@ -56,7 +57,15 @@ KNOWS_NO_SKLEARN = set(MAY_IMPORT) - {"inspection", "_sklearn_compat", "estimato
 
 # Building, cloning and printing an estimator takes no torch, whose import lasts seconds: the start
 # of the command line and of every worker process stays quick.
-NEEDS_NO_TORCH = {"__init__", "_sklearn_compat", "cli", "estimator", "presets", "resolve"}
+NEEDS_NO_TORCH = {
+    "__init__",
+    "_sklearn_compat",
+    "cli",
+    "estimator",
+    "exceptions",
+    "presets",
+    "resolve",
+}
 
 # Extras: never needed to import a module of the package.
 OPTIONAL = {"matplotlib", "pandas", "polars", "pyarrow"}

@@ -1,0 +1,1 @@
+"""Files: written in full or not at all, and read without trust in who wrote them."""

@@ -1,0 +1,77 @@
+"""Writing a file so that it is there in full or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """Tell, before the work, whether a file may be written at a path.
+
+    Returns
+    -------
+    Path
+        Where the file will be: the end of the chain where `path` is a symbolic link.
+
+    Raises
+    ------
+    OSError
+        If the folder isn't there, or `path` is something other than a file.
+    """
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(2, "the folder does not exist", str(target.parent))
+    # What is replaced must be a file, not a device such as /dev/stdout.
+    if target.is_dir():
+        raise IsADirectoryError(21, "not a regular file", str(path))
+    if target.exists() and not target.is_file():
+        raise OSError(22, "not a regular file", str(path))
+    return target
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> None:
+    """Write a file that replaces the one at `path` only when it is safe on the disk.
+
+    A file that was there keeps its permissions; where the write fails it keeps its content, too.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    data : bytes-like
+
+    Raises
+    ------
+    OSError
+        If the file can't be written, with `path` as its file name.
+    """
+    target = check_writable(path)
+    # In the same folder, as a file can't be renamed into another file system.
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    # The new file is in place by now: where a system can't flush folders, that is no failure.
+    with suppress(OSError):
+        _flush_folder(target.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename in the folder outlive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
