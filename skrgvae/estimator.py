@@ -6,9 +6,12 @@ needs them, so that importing the package stays quick.
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -44,10 +48,24 @@ if TYPE_CHECKING:
     from skrgvae.fitting import Plan
     from skrgvae.model import Model
     from skrgvae.network import Architecture, Hierarchy
+    from skrgvae.persistence.checkpoint import Checkpoint
     from skrgvae.training import Epoch, History
 
 # Rows (at most) whose features give the training medians behind `components_`.
 MAX_SUMMARY_ROWS = 10_000
+
+# Parameters that a checkpoint's fingerprint leaves out: they change no weight, or are replaced by
+# what they became (the device, the drawn seed, the weights to start from).
+NOT_IN_FINGERPRINT = {
+    "checkpoint",
+    "device",
+    "feature",
+    "layers",
+    "random_state",
+    "sparse_output",
+    "verbose",
+    "warm_start",
+}
 
 
 class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -125,8 +143,11 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Smallest improvement of the held-out ELBO that counts, in nats per sample (absolute).
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit.
-    checkpoint : None, default=None
-        Not supported yet; anything but None is refused.
+    checkpoint : str, path-like or None, default=None
+        Folder in which `fit` keeps the state of its training after every epoch, in a file named
+        after a fingerprint of parameters, data and versions. A later `fit` with the same ones
+        goes on from there and ends with the weights of a training that was never stopped; a
+        finished training is loaded. With `random_state=None` the drawn seed is kept as well.
     device : str, default="auto"
         Device of torch: "auto" (a CUDA device where there is one), "cpu", "cuda", "cuda:1", ...
     random_state : int, RandomState instance or None, default=None
@@ -212,7 +233,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
-        "checkpoint": [str, None],
+        "checkpoint": [str, os.PathLike, None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -246,7 +267,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         n_iter_no_change: int = 10,
         tol: float = 0.01,
         warm_start: bool = False,
-        checkpoint: str | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -306,35 +327,47 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Raises
         ------
         ValueError
-            If a parameter or a column can't be used, or if training gives no finite loss.
+            If a parameter or a column can't be used, if training gives no finite loss, or if the
+            checkpoint's file is damaged.
         TypeError
             If `X` is sparse, or an argument is unknown.
+        OSError
+            If the checkpoint can't be written; what was kept before is still there.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If a KeyboardInterrupt ended training; the best weights so far are kept. Before the
+            end of the first epoch there are none, and the interrupt is passed on.
         """
         from skrgvae.fitting import initial_module, resolve_device, train
         from skrgvae.model import Model
 
         _refuse_arguments("fit", refused)
-        self._refuse_checkpoint()
         callbacks = EpochCallbacks(self, X, y, self.max_iter)
         with self._all_or_nothing():
             previous = getattr(self, "_model", None) if self.warm_start else None
             self.__dict__.pop("_progress", None)
             table = self._check_table(X, reset=True, dtype=training_dtype(X))
             held_out = None if X_val is None else self._check_table(X_val)
-            seed = self._draw_seed()
             stops = self.early_stopping
             if stops == "auto":
                 stops = held_out is not None or len(table) > 10_000
             if not stops:
                 held_out = None
-            elif held_out is None:
+            device = resolve_device(self.device)
+            seed, snapshot, save = self._draw_seed(), None, None
+            if self.checkpoint is not None:
+                checkpoint = self._open_checkpoint(table, held_out, previous, device, seed)
+                seed, snapshot = checkpoint.load() or (seed, None)
+                save = partial(checkpoint.save, seed)
+            if stops and held_out is None:
                 table, held_out = split_rows(table, self.validation_fraction, seed)
             architecture = self._resolve_architecture(table)
             if previous is None:
                 module = initial_module(table, architecture, seed)
             else:
                 module = _module_to_go_on_with(previous, architecture)
-            device = resolve_device(self.device)
 
             def attributes_after(history: History) -> dict[str, Any]:
                 model = Model.from_module(module, seed, device)
@@ -343,10 +376,17 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             hooks = _FitHooks(callbacks, self.verbose, attributes_after)
             callbacks.begin_fit()
             plan = self._plan(architecture, stops=bool(stops), warm=previous is not None)
-            model, history, best = train(module, table, held_out, plan, seed, device, hooks)
-            attributes = self._fitted_attributes(model, table, history, best)
+            model, run = train(module, table, held_out, plan, seed, device, hooks, snapshot, save)
+            attributes = self._fitted_attributes(model, table, run.history, run.best)
             callbacks.end_fit(attributes)
             self.__dict__.update(attributes)
+        if run.interrupted:
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} of at most {self.max_iter} "
+                f"epochs; the weights of epoch {self.best_iter_} are kept.",
+                ConvergenceWarning,
+                stacklevel=3,  # past scikit-learn's wrapper of fit
+            )
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -370,12 +410,22 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         -------
         self : object
             Fitted encoder. When the call fails, the encoder is left as it was.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or a column can't be used, if a parameter asks for another network
+            than that of the earlier calls, or if `checkpoint` is given: it keeps what `fit` does.
         """
         from skrgvae.fitting import Progress, initial_module, resolve_device, train_on
         from skrgvae.training import History
 
         _refuse_arguments("partial_fit", refused)
-        self._refuse_checkpoint()
+        if self.checkpoint is not None:
+            raise ValueError(
+                "checkpoint keeps the state of fit, partial_fit needs checkpoint=None: keep the "
+                f"encoder itself between its calls, with save or joblib. Got {self.checkpoint!r}."
+            )
         with self._all_or_nothing():
             previous: Model | None = getattr(self, "_model", None)
             first = previous is None
@@ -649,12 +699,32 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _refuse_checkpoint(self) -> None:
-        if self.checkpoint is not None:
-            raise ValueError(
-                "checkpoint can't be used yet: leave it None, and keep fitted encoders with "
-                f"joblib.dump. Got {self.checkpoint!r}."
-            )
+    def _open_checkpoint(
+        self,
+        table: NDArray[np.floating],
+        held_out: NDArray[np.floating] | None,
+        previous: Model | None,
+        device: str,
+        seed: int,
+    ) -> Checkpoint:
+        """The file in which this training is kept, if there is one yet."""
+        from skrgvae.persistence.checkpoint import Checkpoint, fingerprint
+
+        assert self.checkpoint is not None
+        parameters = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in NOT_IN_FINGERPRINT
+        }
+        parameters["seed"] = None if self.random_state is None else seed
+        parameters["device"] = device
+        parameters["names"] = getattr(self, "feature_names_in_", None)
+        arrays = {"table": table}
+        if held_out is not None:
+            arrays["held out"] = held_out
+        if previous is not None:
+            arrays.update(previous.arrays)
+        return Checkpoint(self.checkpoint, fingerprint(parameters, arrays))
 
     def _emitted(self) -> tuple[int, ...]:
         """Layers that `transform` emits now; parameters may have been set after `fit`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,14 +14,17 @@ from skrgvae.model import Model, score_rows
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.training import (
     Epoch,
-    History,
     Hooks,
     Rows,
+    Run,
     Schedule,
     Settings,
+    Snapshot,
     Stopping,
     Trainer,
     fit_epochs,
+    restore,
+    take_snapshot,
 )
 
 
@@ -86,7 +90,9 @@ def train(
     seed: int,
     device: str,
     hooks: Hooks | None = None,
-) -> tuple[Model, History, int]:
+    snapshot: Snapshot | None = None,
+    save: Callable[[Snapshot], None] | None = None,
+) -> tuple[Model, Run]:
     """Train a module and copy the weights that are kept.
 
     Parameters
@@ -99,13 +105,15 @@ def train(
     seed : int
     device : str
     hooks : Hooks or None
+    snapshot : Snapshot or None
+        Of an earlier training like this one, to go on from.
+    save : callable or None
+        Keeps the snapshot it is given, after every epoch.
 
     Returns
     -------
     model : Model
-    history : History
-    best : int
-        Number (1 = first) of the epoch whose weights were kept.
+    run : Run
     """
     trainer = new_trainer(module, plan, len(table), seed, device)
 
@@ -113,15 +121,17 @@ def train(
         assert held_out is not None
         return float(score_rows(module, held_out, seed).mean(dtype=np.float64))
 
-    history, best = fit_epochs(
+    run = fit_epochs(
         trainer,
         Rows(table, torch.device(device)),
         plan.max_iter,
         validate if held_out is not None else None,
         plan.stopping,
         hooks,
+        None if snapshot is None else restore(trainer, snapshot),
+        None if save is None else lambda run: save(take_snapshot(trainer, run)),
     )
-    return Model.from_module(module, seed, device), history, best
+    return Model.from_module(module, seed, device), run
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -52,10 +53,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> N
     # In the same folder, as a file can't be renamed into another file system.
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_new(temporary, data)
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
@@ -66,6 +64,31 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> N
     # The new file is in place by now: where a system can't flush folders, that is no failure.
     with suppress(OSError):
         _flush_folder(target.parent)
+
+
+def _write_new(path: Path, data: bytes | bytearray) -> None:
+    """Write a file that is new, and flush it to the disk.
+
+    On Linux it has no name until it is complete: of a process that is killed nothing stays behind.
+    """
+    try:
+        with open(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb") as file:
+            _write_through(file, data)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                # The folder changes no path here, but makes Python follow the link in /proc.
+                os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=folder)
+            finally:
+                os.close(folder)
+    except (AttributeError, OSError):  # another system, or a file system that can't; or no space
+        with open(path, "xb") as file:
+            _write_through(file, data)
+
+
+def _write_through(file: BinaryIO, data: bytes | bytearray) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:
