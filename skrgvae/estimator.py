@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from skrgvae.fitting import Plan
     from skrgvae.model import Model
     from skrgvae.network import Architecture, Hierarchy
-    from skrgvae.persistence.checkpoint import Checkpoint
     from skrgvae.training import Epoch, History
 
 # Rows (at most) whose features give the training medians behind `components_`.
@@ -706,7 +705,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         previous: Model | None,
         device: str,
         seed: int,
-    ) -> Checkpoint:
+    ) -> Any:
         """The file in which this training is kept, if there is one yet."""
         from skrgvae.persistence.checkpoint import Checkpoint, fingerprint
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skrgvae.model import Model, score_rows
 from skrgvae.network import Architecture, Hierarchy
+from skrgvae.torch_modes import own_modes
 from skrgvae.training import (
     Epoch,
     Hooks,
@@ -56,6 +57,7 @@ def resolve_device(name: str) -> str:
     return name
 
 
+@own_modes()
 def initial_module(
     table: NDArray[np.floating], architecture: Architecture, seed: int
 ) -> Hierarchy:
@@ -82,6 +84,7 @@ def new_trainer(
     return Trainer(module, module.architecture.layer_sizes, schedule, settings, seed)
 
 
+@own_modes()
 def train(
     module: Hierarchy,
     table: NDArray[np.floating],
@@ -155,6 +158,7 @@ class Progress:
     trainer: dict[str, Any] | None = None
 
 
+@own_modes()
 def train_on(
     module: Hierarchy, table: NDArray[np.floating], plan: Plan, progress: Progress, device: str
 ) -> tuple[Model, Epoch, Progress]:

@@ -39,7 +39,7 @@ def fingerprint(parameters: Mapping[str, Any], arrays: Mapping[str, NDArray]) ->
     digest = hashlib.sha256(json.dumps([versions, _plain(parameters)]).encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:32]
 
 

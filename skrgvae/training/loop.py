@@ -122,7 +122,11 @@ class Trainer:
     def noise(self, n_rows: int) -> list[Tensor]:
         """Standard normal noise of every layer, (n_rows, n_units) each, by one call."""
         joined = torch.randn(
-            n_rows, sum(self.layer_sizes), generator=self.generator, device=self.flat.device
+            n_rows,
+            sum(self.layer_sizes),
+            generator=self.generator,
+            device=self.flat.device,
+            dtype=self.flat.dtype,
         )
         return list(joined.split(self.layer_sizes, dim=1))
 
@@ -282,7 +286,7 @@ def fit_epochs(
 def _after_epoch(
     run: Run, epoch: Epoch, trainer: Trainer, max_iter: int, stopping: Stopping | None
 ) -> Run:
-    """Where training stands now: a new object, so that an interruption finds the old or the new."""
+    """Where training stands now: a new object, so that an interruption never finds half of it."""
     history = History([*run.history.epochs, epoch])
     number = len(history.epochs)
     best, kept = run.best, run.kept
