@@ -366,7 +366,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             if previous is None:
                 module = initial_module(table, architecture, seed)
             else:
-                module = _module_to_go_on_with(previous, architecture)
+                module = _module_to_go_on_with(previous, architecture, "warm_start=False")
 
             def attributes_after(history: History) -> dict[str, Any]:
                 model = Model.from_module(module, seed, device)
@@ -436,7 +436,10 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                 module = initial_module(table, self._resolve_architecture(table), progress.seed)
                 history = History()
             else:
-                module = previous.new_module()
+                families = previous.architecture.families
+                module = _module_to_go_on_with(
+                    previous, self._architecture(families), "a new encoder"
+                )
                 history = History.from_dict(self.history_)
             plan = self._plan(module.architecture, stops=False, warm=progress.warm)
             device = resolve_device(self.device)
@@ -732,10 +735,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
 
     def _resolve_architecture(self, table: NDArray[np.floating]) -> Architecture:
         from skrgvae.likelihoods import FAMILIES, resolve_auto
-        from skrgvae.network import Architecture
 
-        layer_sizes = resolve_layer_sizes(self.layer_sizes, table.shape[1])
-        resolve_layers(self.layers, len(layer_sizes))
         families = resolve_likelihood(
             self.likelihood,
             table,
@@ -743,12 +743,20 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             getattr(self, "feature_names_in_", None),
             tuple(FAMILIES),
         )
+        return self._architecture(families.tolist())
+
+    def _architecture(self, families: Sequence[str]) -> Architecture:
+        """The network that the parameters ask for, over columns of these families."""
+        from skrgvae.network import Architecture
+
+        layer_sizes = resolve_layer_sizes(self.layer_sizes, len(families))
+        resolve_layers(self.layers, len(layer_sizes))
         return Architecture(
             layer_sizes=layer_sizes,
             hidden_layer_sizes=resolve_hidden_layer_sizes(
                 self.hidden_layer_sizes, len(layer_sizes)
             ),
-            families=tuple(families.tolist()),
+            families=tuple(families),
             latent=self.latent,
             posterior=self.posterior,
             batch_norm=bool(self.batch_norm),
@@ -823,7 +831,9 @@ def _progress_line(number: int, epoch: Epoch) -> str:
     return f"Epoch {number}: ELBO {epoch.elbo:.2f} nats{held_out}, {epoch.seconds:.1f} s"
 
 
-def _module_to_go_on_with(previous: Model, architecture: Architecture) -> Hierarchy:
+def _module_to_go_on_with(
+    previous: Model, architecture: Architecture, to_start_anew: str
+) -> Hierarchy:
     if previous.architecture != architecture:
         changed = [
             name
@@ -831,8 +841,8 @@ def _module_to_go_on_with(previous: Model, architecture: Architecture) -> Hierar
             if previous.architecture.as_dict()[name] != value
         ]
         raise ValueError(
-            f"warm_start=True goes on from the previous fit, which differs in {changed}. Use "
-            "warm_start=False to start anew."
+            "Training goes on from the network of the previous fit, which differs in "
+            f"{changed}. Set them back, or start anew with {to_start_anew}."
         )
     return previous.new_module()
 

@@ -113,6 +113,18 @@ class Model:
 
     @own_modes()
     @torch.no_grad()
+    def elbo_draws(self, table: NDArray[np.floating], n_draws: int) -> NDArray[np.floating]:
+        """ELBO of every row by each of several joint samples, in nats; the first is the score.
+
+        Returns
+        -------
+        ndarray of shape (n_draws, n_rows), of the table's dtype
+        """
+        module = self.module(_dtype_of(table))
+        return np.stack([_elbo(module, table, self.seed, number) for number in range(n_draws)])
+
+    @own_modes()
+    @torch.no_grad()
     def decode(self, values: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
         """E[x | z] in data units for values of all layers, bottom first.
 
@@ -183,8 +195,15 @@ def score_rows(
     """
     if n_samples > 1:
         return _importance_weighted(module, table, seed, n_samples)
+    return _elbo(module, table, seed, sample=0)
+
+
+def _elbo(
+    module: Hierarchy, table: NDArray[np.floating], seed: int, sample: int
+) -> NDArray[np.floating]:
+    """ELBO of every row by its joint sample of that number."""
     out = np.empty(len(table), table.dtype)
-    for where, rows, noise in _noisy_pieces(module, table, seed):
+    for where, rows, noise in _noisy_pieces(module, table, seed, sample):
         terms = module(rows, noise)
         kl = torch.stack([layer.sum(dim=1) for layer in terms.kl]).sum(dim=0)
         _put(out, where, terms.log_likelihood - kl)
@@ -215,14 +234,15 @@ def _importance_weighted(
 
 
 def _noisy_pieces(
-    module: Hierarchy, table: NDArray[np.floating], seed: int
+    module: Hierarchy, table: NDArray[np.floating], seed: int, sample: int = 0
 ) -> Iterator[tuple[slice, Tensor, Sequence[Tensor]]]:
     """Where rows stand, the rows, and the noise of one sample per row, bottom layer first."""
     sizes = module.architecture.layer_sizes
     device = _device_of(module)
     dtype = module.top_down.top.loc.dtype
     for where, rows in _pieces(table, table.shape[1] + sum(sizes)):
-        noise = torch.from_numpy(normal_noise(row_keys(rows, seed), sum(sizes))[0])
+        number = range(sample, sample + 1)
+        noise = torch.from_numpy(normal_noise(row_keys(rows, seed), sum(sizes), number)[0])
         yield (
             where,
             torch.from_numpy(rows).to(device),

@@ -76,6 +76,8 @@ class Checkpoint:
         except FileNotFoundError:
             self._check_writable()
             return None
+        except NotADirectoryError as error:
+            raise self._not_writable(error) from error
         except ModelFileError as error:
             raise ModelFileError(
                 f"checkpoint: {error}. The file is left as it is: remove it to train anew."
