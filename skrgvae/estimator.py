@@ -663,7 +663,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         """What each bottom unit adds to the data, shape (n_bottom_units, n_features)."""
         check_is_fitted(self)
         n_units = self.layer_sizes_[0]
-        layers = [np.tile(median, (n_units, 1)) for median in self._medians]
+        layers = [np.tile(median.astype(np.float64), (n_units, 1)) for median in self._medians]
         off, on = layers[0].copy(), layers[0]
         np.fill_diagonal(off, 0.0)
         np.fill_diagonal(on, self._active_means)

@@ -28,6 +28,9 @@ from skrgvae.training import (
     take_snapshot,
 )
 
+# Rows (at most) on which a trained network must have a finite bound.
+MAX_CHECKED_ROWS = 1000
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -117,6 +120,11 @@ def train(
     -------
     model : Model
     run : Run
+
+    Raises
+    ------
+    ValueError
+        If training gives no finite loss, or weights without a finite bound.
     """
     trainer = new_trainer(module, plan, len(table), seed, device)
 
@@ -134,7 +142,17 @@ def train(
         None if snapshot is None else restore(trainer, snapshot),
         None if save is None else lambda run: save(take_snapshot(trainer, run)),
     )
+    _check_bound(module, table, seed)
     return Model.from_module(module, seed, device), run
+
+
+def _check_bound(module: Hierarchy, table: NDArray[np.floating], seed: int) -> None:
+    """Refuse weights that only the steps themselves have seen: the last one may be too long."""
+    if not np.isfinite(score_rows(module, table[:MAX_CHECKED_ROWS], seed)).all():
+        raise ValueError(
+            "The trained network gives no finite bound. Try a smaller learning_rate, "
+            "batch_norm=True, or columns scaled to comparable ranges."
+        )
 
 
 @dataclass(frozen=True)

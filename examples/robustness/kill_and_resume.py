@@ -37,7 +37,7 @@ SHARE = 1.0
 def settings(mnist_rows):
     """Name: data, and an encoder that trains for a second or two."""
     small = {"layer_sizes": (16, 8), "batch_size": 200, "max_iter": 8, "random_state": 0}
-    # Steps too long to settle: the kept weights are those of an earlier epoch than the last.
+    # Held-out rows, and the weights of the best epoch, are part of the state.
     stopping = {"early_stopping": True, "learning_rate": 0.2, "kl_warmup": 0.0}
     return {
         "digits": (report.digits(), small),
