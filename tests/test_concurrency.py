@@ -98,12 +98,13 @@ def test_joblib(backend):
     try:
         expected = [features_of_a_fit(seed) for seed in range(3)]
         fitted = encoder().fit(X)
+        tasks = [joblib.delayed(features_of_a_fit)(i) for i in range(3)]
+        tasks += [joblib.delayed(fitted.transform)(X)] * 3
         with joblib.parallel_config(backend=backend, n_jobs=2):
-            fits = joblib.Parallel()(joblib.delayed(features_of_a_fit)(i) for i in range(3))
-            asked = joblib.Parallel()(joblib.delayed(fitted.transform)(X) for _ in range(3))
+            answers = joblib.Parallel()(tasks)
     finally:
         torch.set_num_threads(n_threads)
-    for one, other in zip(fits + asked, expected + [fitted.transform(X)] * 3, strict=True):
+    for one, other in zip(answers, expected + [fitted.transform(X)] * 3, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
