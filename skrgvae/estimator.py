@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -51,6 +54,19 @@ if TYPE_CHECKING:
 
 # Rows (at most) whose features give the training medians behind `components_`.
 MAX_SUMMARY_ROWS = 10_000
+
+# Parameters that a checkpoint's fingerprint leaves out: they change no weight, or are replaced by
+# what they became (the device, the drawn seed, the weights to start from).
+NOT_IN_FINGERPRINT = {
+    "checkpoint",
+    "device",
+    "feature",
+    "layers",
+    "random_state",
+    "sparse_output",
+    "verbose",
+    "warm_start",
+}
 
 
 class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -135,8 +151,11 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Smallest improvement of the held-out ELBO that counts, in nats per sample (absolute).
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit.
-    checkpoint : None, default=None
-        Not supported yet; anything but None is refused.
+    checkpoint : str, path-like or None, default=None
+        Folder in which `fit` keeps the state of its training after every epoch, in a file named
+        after a fingerprint of parameters, data and versions. A later `fit` with the same ones
+        goes on from there and ends with the weights of a training that was never stopped; a
+        finished training is loaded. With `random_state=None` the drawn seed is kept as well.
     device : str, default="auto"
         Device of torch: "auto" (a CUDA device where there is one), "cpu", "cuda", "cuda:1", ...
     random_state : int, RandomState instance or None, default=None
@@ -227,7 +246,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
-        "checkpoint": [str, None],
+        "checkpoint": [str, os.PathLike, None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -261,7 +280,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         n_iter_no_change: int = 10,
         tol: float = 0.01,
         warm_start: bool = False,
-        checkpoint: str | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -321,38 +340,47 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Raises
         ------
         ValueError
-            If a parameter or a column can't be used, or if training gives no finite loss.
+            If a parameter or a column can't be used, if training gives no finite loss, or if the
+            checkpoint's file is damaged.
         TypeError
             If `X` is sparse, or an argument is unknown.
+        OSError
+            If the checkpoint can't be written; what was kept before is still there.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If a KeyboardInterrupt ended training; the best weights so far are kept. Before the
+            end of the first epoch there are none, and the interrupt is passed on.
         """
         from skrgvae.fitting import initial_module, resolve_device, train
         from skrgvae.model import Model
 
         _refuse_arguments("fit", refused)
-        self._refuse_checkpoint()
         with self._all_or_nothing():
             previous = getattr(self, "_model", None) if self.warm_start else None
             self.__dict__.pop("_progress", None)
             table = self._check_table(X, reset=True, dtype=training_dtype(X))
-            if previous is not None and isinstance(self.layer_sizes, str):
-                layer_sizes = previous.architecture.layer_sizes  # what "auto" became
-            else:
-                layer_sizes = resolve_layer_sizes(self.layer_sizes, table)
+            layer_sizes = self._resolve_layer_sizes(table, previous)
             held_out = None if X_val is None else self._check_table(X_val)
-            seed = self._draw_seed()
             stops = self.early_stopping
             if stops == "auto":
                 stops = held_out is not None or len(table) > 10_000
             if not stops:
                 held_out = None
-            elif held_out is None:
+            device = resolve_device(self.device)
+            seed, snapshot, save = self._draw_seed(), None, None
+            if self.checkpoint is not None:
+                checkpoint = self._open_checkpoint(table, held_out, previous, device, seed)
+                seed, snapshot = checkpoint.load() or (seed, None)
+                save = partial(checkpoint.save, seed)
+            if stops and held_out is None:
                 table, held_out = split_rows(table, self.validation_fraction, seed)
             architecture = self._resolve_architecture(table, layer_sizes)
             if previous is None:
                 module = initial_module(table, architecture, seed)
             else:
-                module = _module_to_go_on_with(previous, architecture)
-            device = resolve_device(self.device)
+                module = _module_to_go_on_with(previous, architecture, "warm_start=False")
 
             def attributes_after(history: History) -> dict[str, Any]:
                 model = Model.from_module(module, seed, device)
@@ -363,10 +391,17 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             callbacks = EpochCallbacks(self, X, y, plan.max_iter)
             hooks = _FitHooks(callbacks, self.verbose, attributes_after)
             callbacks.begin_fit()
-            model, history, best = train(module, table, held_out, plan, seed, device, hooks)
-            attributes = self._fitted_attributes(model, table, history, best)
+            model, run = train(module, table, held_out, plan, seed, device, hooks, snapshot, save)
+            attributes = self._fitted_attributes(model, table, run.history, run.best)
             callbacks.end_fit(attributes)
             self.__dict__.update(attributes)
+        if run.interrupted:
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} of at most {plan.max_iter} "
+                f"epochs; the weights of epoch {self.best_iter_} are kept.",
+                ConvergenceWarning,
+                stacklevel=3,  # past scikit-learn's wrapper of fit
+            )
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -390,12 +425,22 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         -------
         self : object
             Fitted encoder. When the call fails, the encoder is left as it was.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or a column can't be used, if a parameter asks for another network
+            than that of the earlier calls, or if `checkpoint` is given: it keeps what `fit` does.
         """
         from skrgvae.fitting import Progress, initial_module, resolve_device, train_on
         from skrgvae.training import History
 
         _refuse_arguments("partial_fit", refused)
-        self._refuse_checkpoint()
+        if self.checkpoint is not None:
+            raise ValueError(
+                "checkpoint keeps the state of fit, partial_fit needs checkpoint=None: keep the "
+                f"encoder itself between its calls, with save or joblib. Got {self.checkpoint!r}."
+            )
         with self._all_or_nothing():
             previous: Model | None = getattr(self, "_model", None)
             first = previous is None
@@ -403,13 +448,15 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             progress: Progress | None = getattr(self, "_progress", None)
             if progress is None:
                 progress = Progress(len(table), self._draw_seed(), warm=not first)
+            layer_sizes = self._resolve_layer_sizes(table, previous)
             if previous is None:
-                layer_sizes = resolve_layer_sizes(self.layer_sizes, table)
-                architecture = self._resolve_architecture(table, layer_sizes)
-                module = initial_module(table, architecture, progress.seed)
+                module = initial_module(
+                    table, self._resolve_architecture(table, layer_sizes), progress.seed
+                )
                 history = History()
             else:
-                module = previous.new_module()
+                architecture = self._architecture(layer_sizes, previous.architecture.families)
+                module = _module_to_go_on_with(previous, architecture, "a new encoder")
                 history = History.from_dict(self.history_)
             plan = self._plan(
                 module.architecture, progress.n_rows, stops=False, warm=progress.warm
@@ -671,7 +718,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         """What each bottom unit adds to the data, shape (n_bottom_units, n_features)."""
         check_is_fitted(self)
         n_units = self.layer_sizes_[0]
-        layers = [np.tile(median, (n_units, 1)) for median in self._medians]
+        layers = [np.tile(median.astype(np.float64), (n_units, 1)) for median in self._medians]
         off, on = layers[0].copy(), layers[0]
         np.fill_diagonal(off, 0.0)
         np.fill_diagonal(on, self._active_means)
@@ -717,25 +764,50 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _refuse_checkpoint(self) -> None:
-        if self.checkpoint is not None:
-            raise ValueError(
-                "checkpoint can't be used yet: leave it None, and keep fitted encoders with "
-                f"joblib.dump. Got {self.checkpoint!r}."
-            )
+    def _open_checkpoint(
+        self,
+        table: NDArray[np.floating],
+        held_out: NDArray[np.floating] | None,
+        previous: Model | None,
+        device: str,
+        seed: int,
+    ) -> Any:
+        """The file in which this training is kept, if there is one yet."""
+        from skrgvae.persistence.checkpoint import Checkpoint, fingerprint
+
+        assert self.checkpoint is not None
+        parameters = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in NOT_IN_FINGERPRINT
+        }
+        parameters["seed"] = None if self.random_state is None else seed
+        parameters["device"] = device
+        parameters["names"] = getattr(self, "feature_names_in_", None)
+        arrays = {"table": table}
+        if held_out is not None:
+            arrays["held out"] = held_out
+        if previous is not None:
+            arrays.update(previous.arrays)
+        return Checkpoint(self.checkpoint, fingerprint(parameters, arrays))
 
     def _emitted(self) -> tuple[int, ...]:
         """Layers that `transform` emits now; parameters may have been set after `fit`."""
         self._validate_params()
         return resolve_layers(self.layers, len(self.layer_sizes_))
 
+    def _resolve_layer_sizes(
+        self, table: NDArray[np.floating], previous: Model | None
+    ) -> tuple[int, ...]:
+        if previous is not None and isinstance(self.layer_sizes, str):
+            return previous.architecture.layer_sizes  # what "auto" became
+        return resolve_layer_sizes(self.layer_sizes, table)
+
     def _resolve_architecture(
         self, table: NDArray[np.floating], layer_sizes: tuple[int, ...]
     ) -> Architecture:
         from skrgvae.likelihoods import FAMILIES, resolve_auto
-        from skrgvae.network import Architecture
 
-        resolve_layers(self.layers, len(layer_sizes))
         families = resolve_likelihood(
             self.likelihood,
             table,
@@ -743,12 +815,19 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             getattr(self, "feature_names_in_", None),
             tuple(FAMILIES),
         )
+        return self._architecture(layer_sizes, families.tolist())
+
+    def _architecture(self, layer_sizes: tuple[int, ...], families: Sequence[str]) -> Architecture:
+        """The network that the parameters ask for, over columns of these families."""
+        from skrgvae.network import Architecture
+
+        resolve_layers(self.layers, len(layer_sizes))
         return Architecture(
             layer_sizes=layer_sizes,
             hidden_layer_sizes=resolve_hidden_layer_sizes(
                 self.hidden_layer_sizes, len(layer_sizes)
             ),
-            families=tuple(families.tolist()),
+            families=tuple(families),
             latent=self.latent,
             posterior=self.posterior,
             batch_norm=bool(self.batch_norm),
@@ -825,7 +904,9 @@ def _progress_line(number: int, epoch: Epoch) -> str:
     return f"Epoch {number}: ELBO {epoch.elbo:.2f} nats{held_out}, {epoch.seconds:.1f} s"
 
 
-def _module_to_go_on_with(previous: Model, architecture: Architecture) -> Hierarchy:
+def _module_to_go_on_with(
+    previous: Model, architecture: Architecture, to_start_anew: str
+) -> Hierarchy:
     if previous.architecture != architecture:
         changed = [
             name
@@ -833,8 +914,8 @@ def _module_to_go_on_with(previous: Model, architecture: Architecture) -> Hierar
             if previous.architecture.as_dict()[name] != value
         ]
         raise ValueError(
-            f"warm_start=True goes on from the previous fit, which differs in {changed}. Use "
-            "warm_start=False to start anew."
+            "Training goes on from the network of the previous fit, which differs in "
+            f"{changed}. Set them back, or start anew with {to_start_anew}."
         )
     return previous.new_module()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,17 +12,24 @@ from numpy.typing import NDArray
 
 from skrgvae.model import Model, score_rows
 from skrgvae.network import Architecture, Hierarchy
+from skrgvae.torch_modes import own_modes
 from skrgvae.training import (
     Epoch,
-    History,
     Hooks,
     Rows,
+    Run,
     Schedule,
     Settings,
+    Snapshot,
     Stopping,
     Trainer,
     fit_epochs,
+    restore,
+    take_snapshot,
 )
+
+# Rows (at most) on which a trained network must have a finite bound.
+MAX_CHECKED_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ def resolve_device(name: str) -> str:
     return name
 
 
+@own_modes()
 def initial_module(
     table: NDArray[np.floating], architecture: Architecture, seed: int
 ) -> Hierarchy:
@@ -78,6 +87,7 @@ def new_trainer(
     return Trainer(module, module.architecture.layer_sizes, schedule, settings, seed)
 
 
+@own_modes()
 def train(
     module: Hierarchy,
     table: NDArray[np.floating],
@@ -86,7 +96,9 @@ def train(
     seed: int,
     device: str,
     hooks: Hooks | None = None,
-) -> tuple[Model, History, int]:
+    snapshot: Snapshot | None = None,
+    save: Callable[[Snapshot], None] | None = None,
+) -> tuple[Model, Run]:
     """Train a module and copy the weights that are kept.
 
     Parameters
@@ -99,13 +111,20 @@ def train(
     seed : int
     device : str
     hooks : Hooks or None
+    snapshot : Snapshot or None
+        Of an earlier training like this one, to go on from.
+    save : callable or None
+        Keeps the snapshot it is given, after every epoch.
 
     Returns
     -------
     model : Model
-    history : History
-    best : int
-        Number (1 = first) of the epoch whose weights were kept.
+    run : Run
+
+    Raises
+    ------
+    ValueError
+        If training gives no finite loss, or weights without a finite bound.
     """
     trainer = new_trainer(module, plan, len(table), seed, device)
 
@@ -113,15 +132,27 @@ def train(
         assert held_out is not None
         return float(score_rows(module, held_out, seed).mean(dtype=np.float64))
 
-    history, best = fit_epochs(
+    run = fit_epochs(
         trainer,
         Rows(table, torch.device(device)),
         plan.max_iter,
         validate if held_out is not None else None,
         plan.stopping,
         hooks,
+        None if snapshot is None else restore(trainer, snapshot),
+        None if save is None else lambda run: save(take_snapshot(trainer, run)),
     )
-    return Model.from_module(module, seed, device), history, best
+    _check_bound(module, table, seed)
+    return Model.from_module(module, seed, device), run
+
+
+def _check_bound(module: Hierarchy, table: NDArray[np.floating], seed: int) -> None:
+    """Refuse weights that only the steps themselves have seen: the last one may be too long."""
+    if not np.isfinite(score_rows(module, table[:MAX_CHECKED_ROWS], seed)).all():
+        raise ValueError(
+            "The trained network gives no finite bound. Try a smaller learning_rate, "
+            "batch_norm=True, or columns scaled to comparable ranges."
+        )
 
 
 @dataclass(frozen=True)
@@ -145,6 +176,7 @@ class Progress:
     trainer: dict[str, Any] | None = None
 
 
+@own_modes()
 def train_on(
     module: Hierarchy, table: NDArray[np.floating], plan: Plan, progress: Progress, device: str
 ) -> tuple[Model, Epoch, Progress]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.noise import normal_noise, row_keys
+from skrgvae.torch_modes import own_modes
 
 # Numbers per tensor in one piece of work: 4 million (16 MB in float32) keep the passes long and
 # the memory small.
@@ -58,6 +59,7 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_modules": {}}
 
+    @own_modes()
     def new_module(self, dtype: torch.dtype = torch.float32) -> Hierarchy:
         """Build a module of its own with these weights, in evaluation mode."""
         module = Hierarchy(self.architecture)
@@ -72,6 +74,7 @@ class Model:
             self._modules[dtype] = self.new_module(dtype)
         return self._modules[dtype]
 
+    @own_modes()
     @torch.no_grad()
     def features(
         self, table: NDArray[np.floating], statistic: str, layers: Sequence[int]
@@ -108,6 +111,19 @@ class Model:
         """
         return score_rows(self.module(_dtype_of(table)), table, self.seed, n_samples)
 
+    @own_modes()
+    @torch.no_grad()
+    def elbo_draws(self, table: NDArray[np.floating], n_draws: int) -> NDArray[np.floating]:
+        """ELBO of every row by each of several joint samples, in nats; the first is the score.
+
+        Returns
+        -------
+        ndarray of shape (n_draws, n_rows), of the table's dtype
+        """
+        module = self.module(_dtype_of(table))
+        return np.stack([_elbo(module, table, self.seed, number) for number in range(n_draws)])
+
+    @own_modes()
     @torch.no_grad()
     def decode(self, values: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
         """E[x | z] in data units for values of all layers, bottom first.
@@ -130,6 +146,7 @@ class Model:
             _put(out, where, module.likelihood.mean(module.top_down.decode(layers)))
         return out
 
+    @own_modes()
     @torch.no_grad()
     def sample(self, n_samples: int, seed: int) -> NDArray[np.float64]:
         """New rows from the generative model, shape (n_samples, n_columns)."""
@@ -147,6 +164,7 @@ class Model:
             pieces.append(rows.cpu().numpy())
         return np.concatenate(pieces)
 
+    @own_modes()
     @torch.no_grad()
     def unit_kl(self, table: NDArray[np.floating]) -> list[NDArray[np.float64]]:
         """Mean KL of every unit over the rows, by one joint sample per row, in nats.
@@ -165,6 +183,7 @@ class Model:
         return [total / len(table) for total in totals]
 
 
+@own_modes()
 @torch.no_grad()
 def score_rows(
     module: Hierarchy, table: NDArray[np.floating], seed: int, n_samples: int = 1
@@ -176,8 +195,15 @@ def score_rows(
     """
     if n_samples > 1:
         return _importance_weighted(module, table, seed, n_samples)
+    return _elbo(module, table, seed, sample=0)
+
+
+def _elbo(
+    module: Hierarchy, table: NDArray[np.floating], seed: int, sample: int
+) -> NDArray[np.floating]:
+    """ELBO of every row by its joint sample of that number."""
     out = np.empty(len(table), table.dtype)
-    for where, rows, noise in _noisy_pieces(module, table, seed):
+    for where, rows, noise in _noisy_pieces(module, table, seed, sample):
         terms = module(rows, noise)
         kl = torch.stack([layer.sum(dim=1) for layer in terms.kl]).sum(dim=0)
         _put(out, where, terms.log_likelihood - kl)
@@ -189,7 +215,8 @@ def _importance_weighted(
 ) -> NDArray[np.floating]:
     sizes = module.architecture.layer_sizes
     width = table.shape[1] + sum(sizes)
-    samples_per_piece = min(n_samples, _rows_per_piece(width))
+    # As many samples as fill a piece with the fewest rows that one has.
+    samples_per_piece = max(1, min(n_samples, PIECE // (MIN_ROWS * width)))
     device = _device_of(module)
     out = np.empty(len(table), table.dtype)
     for where, rows in _pieces(table, width * samples_per_piece):
@@ -207,14 +234,15 @@ def _importance_weighted(
 
 
 def _noisy_pieces(
-    module: Hierarchy, table: NDArray[np.floating], seed: int
+    module: Hierarchy, table: NDArray[np.floating], seed: int, sample: int = 0
 ) -> Iterator[tuple[slice, Tensor, Sequence[Tensor]]]:
     """Where rows stand, the rows, and the noise of one sample per row, bottom layer first."""
     sizes = module.architecture.layer_sizes
     device = _device_of(module)
     dtype = module.top_down.top.loc.dtype
     for where, rows in _pieces(table, table.shape[1] + sum(sizes)):
-        noise = torch.from_numpy(normal_noise(row_keys(rows, seed), sum(sizes))[0])
+        number = range(sample, sample + 1)
+        noise = torch.from_numpy(normal_noise(row_keys(rows, seed), sum(sizes), number)[0])
         yield (
             where,
             torch.from_numpy(rows).to(device),

@@ -683,6 +683,17 @@ def test_partial_fit_keeps_families_and_scale_of_the_first_call(X):
         streamed.partial_fit(X[:, :3])
 
 
+def test_partial_fit_needs_the_same_network(X):
+    streamed = encoder().partial_fit(X)
+    features = streamed.transform(X)
+    for changed in ({"layer_sizes": (6, 4, 2)}, {"latent": "gaussian"}, {"firing_rate": None}):
+        before = {name: getattr(streamed, name) for name in changed}
+        with pytest.raises(ValueError, match=rf"differs in \['{next(iter(changed))}'\].*new enc"):
+            streamed.set_params(**changed).partial_fit(X)
+        np.testing.assert_array_equal(streamed.set_params(**before).transform(X), features)
+    streamed.set_params(feature="mean", learning_rate=1e-3, likelihood="gaussian").partial_fit(X)
+
+
 def test_partial_fit_after_fit_has_the_full_weight_of_the_kl(X):
     fitted = encoder(kl_warmup=1.0).fit(X)
     before = fitted.transform(X)

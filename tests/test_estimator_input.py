@@ -90,7 +90,7 @@ BAD_PARAMETERS = [
     ({"device": None}, "'device' parameter .* Got None"),
     ({"random_state": "lucky"}, "'random_state' parameter .* Got 'lucky'"),
     ({"verbose": -1}, "'verbose' parameter .* Got -1"),
-    ({"checkpoint": "folder"}, "checkpoint can't be used yet: leave it None.* Got 'folder'"),
+    ({"checkpoint": 1}, "'checkpoint' parameter .* Got 1"),
     ({"categorical_features": [0]}, "categorical_features can't be used yet.*OneHotEncoder"),
     ({"categorical_features": "all"}, "'categorical_features' parameter .* Got 'all'"),
 ]

@@ -2,16 +2,19 @@
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from sklearn.datasets import load_digits
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+def load(name, folder=EXAMPLES):
+    spec = importlib.util.spec_from_file_location(f"example_{name}", folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -144,3 +147,60 @@ def test_mnist_study_says_when_the_data_are_self_made(study, monkeypatch):
     assert (len(train), len(valid), len(test)) == (700, 200, 100)
     assert "SELF-MADE" in label and "seed 5" in label
     np.testing.assert_allclose(train.mean(axis=0), gray[0] / 255, atol=0.1)
+
+
+# Robustness: a small share of what the recorded runs do.
+
+
+@pytest.fixture
+def robustness(tmp_path, monkeypatch):
+    """Runs one of the scripts, which share a module and set the number of threads."""
+    folder = EXAMPLES / "robustness"
+    monkeypatch.syspath_prepend(folder)
+    n_threads = torch.get_num_threads()
+
+    def run_script(name, *options, **replaced):
+        module = load(name, folder)
+        for attribute, value in replaced.items():
+            monkeypatch.setattr(module, attribute, value)
+        record = module.main([*options, "--results", str(tmp_path)])
+        written = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+        assert written["versions"].keys() >= {"skrgvae", "torch", "python"}
+        assert "Claim: " in module.__doc__ or name == "trusted_figures"
+        return record
+
+    yield run_script
+    torch.set_num_threads(n_threads)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_killed_trainings_end_as_others_do(robustness):
+    X = load_digits().data[:300] / 16
+    parameters = {"layer_sizes": (6, 3), "max_iter": 4, "batch_size": 50, "random_state": 0}
+    settings = lambda mnist_rows: {"digits": (X, parameters)}  # noqa: E731
+    record = robustness("kill_and_resume", "--kills", "4", settings=settings)
+    assert record["total"]["kills"] >= 4
+    assert record["total"]["runs"] == record["total"]["runs_equal_bit_for_bit"] >= 1
+    assert record["digits"]["unreadable_files"] == []
+
+
+def test_random_configurations(robustness):
+    record = robustness("random_configurations", "--cases", "15")
+    assert record["outcomes"]["finite"] >= 10
+    assert sum(record["outcomes"].values()) == 15
+
+
+def test_many_threads(robustness):
+    record = robustness("many_threads", "--threads", "4", "--seconds", "0.6")
+    assert record["rows"] > 0
+    assert record["answers_that_differ"] == 0
+
+
+def test_trusted_figures(robustness):
+    options = ["--epochs", "1", "--draws", "2", "--k", "2", "4", "--rows", "50"]
+    record = robustness("trusted_figures", *options)
+    for figures in (record["structured"], record["mean_field"]):
+        assert np.isfinite(list(figures["elbo"].values())).all()
+        assert figures["importance_weighted_bound"].keys() == {"2", "4"}
+        shares = [share for layer in figures["coverage_of_q_by_layer"] for share in layer.values()]
+        assert ((np.array(shares) >= 0) & (np.array(shares) <= 1)).all()

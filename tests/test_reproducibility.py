@@ -93,6 +93,39 @@ def test_same_seed_same_bits(parameters, keep_global_generators):
     assert fingerprint(encoder(**parameters, random_state=4).fit(rows), rows) != first
 
 
+@pytest.fixture
+def double_by_default():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def numbers_of_a_fit():
+    rows = rows_of("gaussian")
+    fitted = encoder(early_stopping=True, optimizer="adam").fit(rows)
+    return fingerprint(fitted, rows), fingerprint(fitted.partial_fit(rows), rows)
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)],
+    ids=["no_grad", "inference_mode", "autocast"],
+)
+def test_what_the_caller_does_with_torch_changes_nothing(mode):
+    expected = numbers_of_a_fit()
+    with mode():
+        states = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        assert numbers_of_a_fit() == expected
+        assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == states
+
+
+def test_the_default_dtype_changes_nothing(request):
+    expected = numbers_of_a_fit()
+    request.getfixturevalue("double_by_default")
+    assert numbers_of_a_fit() == expected
+    assert torch.get_default_dtype() == torch.float64
+
+
 def test_no_seed_no_repetition():
     rows = rows_of("gaussian")
     free = encoder(random_state=None)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from skrgvae.likelihoods.family import Family
+from skrgvae.likelihoods.family import DTYPE, Family
 
 
 class Bernoulli(Family):
@@ -23,7 +23,7 @@ class Bernoulli(Family):
 
     def __init__(self, n_columns: int) -> None:
         super().__init__(n_columns)
-        self.register_buffer("rate", torch.full((n_columns,), 0.5))
+        self.register_buffer("rate", torch.full((n_columns,), 0.5, dtype=DTYPE))
 
     def set_statistics(self, columns: NDArray[np.floating]) -> None:
         # Half a pseudo-count on each side keeps the logit of a column that is never on finite.

@@ -9,6 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+# Of parameters and statistics when they are made, whatever torch's default is.
+DTYPE = torch.float32
+
 
 class Family(nn.Module):
     """Law of one block of columns given the decoder's outputs.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skrgvae.likelihoods.family import Family
+from skrgvae.likelihoods.family import DTYPE, Family
 
 # Smallest scale, as a share of the column's standard deviation. Without a floor one column that
 # the latent units copy exactly would earn an unbounded density and drown all others.
@@ -36,7 +36,8 @@ class Gaussian(Family):
         self.register_buffer("spread", torch.ones(n_columns, dtype=torch.float64))
         self.register_buffer("varies", torch.ones(n_columns, dtype=torch.bool))
         # softplus(0.5413) = 1: the scale starts at the column's own spread.
-        self.raw_scale = nn.Parameter(torch.full((n_columns,), math.log(math.expm1(1.0))))
+        start = torch.full((n_columns,), math.log(math.expm1(1.0)), dtype=DTYPE)
+        self.raw_scale = nn.Parameter(start)
 
     def set_statistics(self, columns: NDArray[np.floating]) -> None:
         loc, spread = _robust_moments(columns)
@@ -46,7 +47,7 @@ class Gaussian(Family):
         self.varies.copy_(torch.from_numpy(varies))
 
     def initial_outputs(self) -> Tensor:
-        return torch.zeros(self.n_columns)
+        return torch.zeros(self.n_columns, dtype=DTYPE)
 
     def observe(self, columns: Tensor) -> Tensor:
         standardised = (columns - self.loc) / self.spread

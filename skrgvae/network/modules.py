@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skrgvae.likelihoods.family import DTYPE
+
 # exp of a raw number clamped to this range gives every scale and precision of the network. The
 # range is far wider than training uses; it only keeps one wild step from ending in 0 or infinity.
 LOG_RANGE = 12.0
@@ -32,8 +34,8 @@ class Affine(nn.Linear):
         nn.Module.__init__(self)
         self.in_features = n_inputs
         self.out_features = n_outputs
-        self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs))
-        self.bias = nn.Parameter(torch.zeros(n_outputs))
+        self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs, dtype=DTYPE))
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=DTYPE))
 
     def draw(self, generator: torch.Generator, gain: float = 1.0) -> None:
         """Draw the weights from U(-b, b), b = gain sqrt(3 / n_inputs)."""
@@ -65,14 +67,14 @@ class BatchNorm(nn.Module):
 
     def __init__(self, n_units: int, fixed: tuple[float, float] | None = None) -> None:
         super().__init__()
-        self.register_buffer("running_mean", torch.zeros(n_units))
-        self.register_buffer("running_variance", torch.ones(n_units))
+        self.register_buffer("running_mean", torch.zeros(n_units, dtype=DTYPE))
+        self.register_buffer("running_variance", torch.ones(n_units, dtype=DTYPE))
         if fixed is None:
-            self.gain = nn.Parameter(torch.ones(n_units))
-            self.shift = nn.Parameter(torch.zeros(n_units))
+            self.gain = nn.Parameter(torch.ones(n_units, dtype=DTYPE))
+            self.shift = nn.Parameter(torch.zeros(n_units, dtype=DTYPE))
         else:
-            self.register_buffer("gain", torch.full((n_units,), fixed[0]))
-            self.register_buffer("shift", torch.full((n_units,), fixed[1]))
+            self.register_buffer("gain", torch.full((n_units,), fixed[0], dtype=DTYPE))
+            self.register_buffer("shift", torch.full((n_units,), fixed[1], dtype=DTYPE))
         # Batches seen so far: the first ones enter as a plain average, so that a short training
         # is not dominated by the zeros and ones above.
         self.register_buffer("n_batches", torch.zeros((), dtype=torch.int64))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skrgvae.distributions import LATENT_LAWS
+from skrgvae.likelihoods.family import DTYPE
 from skrgvae.network.architecture import Architecture
 from skrgvae.network.modules import Affine, BatchNorm, Hidden, positive
 
@@ -46,8 +47,8 @@ class TopPrior(nn.Module):
 
     def __init__(self, n_units: int, loc: float, scale: float) -> None:
         super().__init__()
-        self.loc = nn.Parameter(torch.full((n_units,), loc))
-        self.raw_scale = nn.Parameter(torch.full((n_units,), math.log(scale)))
+        self.loc = nn.Parameter(torch.full((n_units,), loc, dtype=DTYPE))
+        self.raw_scale = nn.Parameter(torch.full((n_units,), math.log(scale), dtype=DTYPE))
 
     def forward(self, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         return self.loc.expand(*shape, -1), positive(self.raw_scale).expand(*shape, -1)

@@ -51,10 +51,11 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     # In the same folder, as a file can't be renamed into another file system.
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with _new_file(temporary) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+            _give_name(file, temporary)
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
@@ -71,6 +72,29 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> N
     """Write a file in full or not at all; see `atomic_file`."""
     with atomic_file(path) as file:
         file.write(data)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """Open a new file for writing, on Linux one without a name.
+
+    Of a process that is killed while it writes, a file without a name leaves nothing behind.
+    """
+    try:
+        return open(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
+    except (AttributeError, OSError):  # another system, or a file system that can't
+        return open(path, "xb")
+
+
+def _give_name(file: BinaryIO, path: Path) -> None:
+    """Name the file, where it has none yet."""
+    if path.exists():
+        return
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        # The folder changes no path here, but makes Python follow the link in /proc.
+        os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -1,8 +1,9 @@
 """Training: objective, schedules, batches, optimiser, loop, history."""
 
 from skrgvae.training.batches import Rows
+from skrgvae.training.checkpoints import Snapshot, restore, take_snapshot
 from skrgvae.training.history import Epoch, History
-from skrgvae.training.loop import Hooks, Settings, Stopping, Trainer, fit_epochs
+from skrgvae.training.loop import Hooks, Run, Settings, Stopping, Trainer, fit_epochs
 from skrgvae.training.schedules import Schedule
 
 __all__ = [
@@ -10,9 +11,13 @@ __all__ = [
     "History",
     "Hooks",
     "Rows",
+    "Run",
     "Schedule",
     "Settings",
+    "Snapshot",
     "Stopping",
     "Trainer",
     "fit_epochs",
+    "restore",
+    "take_snapshot",
 ]

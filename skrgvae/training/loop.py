@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -122,7 +122,11 @@ class Trainer:
     def noise(self, n_rows: int) -> list[Tensor]:
         """Standard normal noise of every layer, (n_rows, n_units) each, by one call."""
         joined = torch.randn(
-            n_rows, sum(self.layer_sizes), generator=self.generator, device=self.flat.device
+            n_rows,
+            sum(self.layer_sizes),
+            generator=self.generator,
+            device=self.flat.device,
+            dtype=self.flat.dtype,
         )
         return list(joined.split(self.layer_sizes, dim=1))
 
@@ -188,6 +192,42 @@ class Hooks(Protocol):
         """After an epoch, given the history up to it; True ends training."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """Where a training stands after a whole epoch, apart from its trainer.
+
+    Attributes
+    ----------
+    history : History
+    best : int
+        Number (1 = first) of the epoch whose weights are kept: the best by the held-out ELBO, or
+        the last one where there is none.
+    kept : dict of str to Tensor
+        State of the module after that epoch.
+    reference : float
+        Held-out ELBO (nats per row) that the next epochs must exceed by the tolerance.
+    waited : int
+        Epochs since one did.
+    ended : bool
+        Whether training came to its own end, by `max_iter` or by stopping.
+    interrupted : bool
+        Whether a KeyboardInterrupt ended it.
+    """
+
+    history: History = field(default_factory=History)
+    best: int = 0
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    reference: float = -math.inf
+    waited: int = 0
+    ended: bool = False
+    interrupted: bool = False
+
+    def best_elbo(self) -> float:
+        """Held-out ELBO of the kept weights; -inf where there is none."""
+        elbo = self.history.epochs[self.best - 1].validation_elbo if self.best else math.nan
+        return -math.inf if math.isnan(elbo) else elbo
+
+
 def fit_epochs(
     trainer: Trainer,
     rows: Rows,
@@ -195,8 +235,12 @@ def fit_epochs(
     validate: Callable[[], float] | None = None,
     stopping: Stopping | None = None,
     hooks: Hooks | None = None,
-) -> tuple[History, int]:
+    run: Run | None = None,
+    save: Callable[[Run], None] | None = None,
+) -> Run:
     """Train for at most `max_iter` epochs and leave the best weights in the trainer's module.
+
+    A KeyboardInterrupt ends training after the last whole epoch, if there was one.
 
     Parameters
     ----------
@@ -207,42 +251,56 @@ def fit_epochs(
         Gives the held-out ELBO at weight 1; with it, the weights of the best epoch are restored.
     stopping : Stopping or None
     hooks : Hooks or None
+    run : Run or None
+        Where to go on from, with the trainer in the state it had there.
+    save : callable or None
+        Keeps where training stands, after every epoch and before the hooks hear of it.
 
     Returns
     -------
-    history : History
-    best : int
-        Number (1 = first) of the epoch whose weights were kept.
+    Run
     """
-    history = History()
-    best_elbo, best, best_state = -math.inf, max_iter, None
-    reference, waited = -math.inf, 0
-    for number in range(max_iter):
-        if hooks is not None:
-            hooks.begin_epoch()
-        epoch = trainer.epoch(rows)
-        if validate is not None:
-            epoch = _with_validation(epoch, validate)
-        history.epochs.append(epoch)
-        if epoch.validation_elbo > best_elbo:
-            best_elbo, best = epoch.validation_elbo, number + 1
-            best_state = _copy_state(trainer.module)
-        # Before the KL has its full weight the bound is not what training maximises.
-        if stopping is not None and trainer.schedule.warm(trainer.step):
-            if epoch.validation_elbo > reference + stopping.tol:
-                reference, waited = epoch.validation_elbo, 0
-            else:
-                waited += 1
-        asked = hooks is not None and hooks.end_epoch(history)
-        if asked or (stopping is not None and waited >= stopping.n_iter_no_change):
-            break
-    if all(math.isnan(epoch.elbo) for epoch in history.epochs):
+    run = run or Run()
+    try:
+        while not run.ended:
+            if hooks is not None:
+                hooks.begin_epoch()
+            epoch = trainer.epoch(rows)
+            if validate is not None:
+                epoch = _with_validation(epoch, validate)
+            run = _after_epoch(run, epoch, trainer, max_iter, stopping)
+            if save is not None:
+                save(run)
+            if hooks is not None and hooks.end_epoch(run.history):
+                break
+    except KeyboardInterrupt:
+        if not run.history.epochs:
+            raise
+        run = replace(run, interrupted=True)
+    if all(math.isnan(epoch.elbo) for epoch in run.history.epochs):
         raise trainer.no_finite_loss()
-    if best_state is None:
-        best = len(history.epochs)
-    else:
-        trainer.module.load_state_dict(best_state)
-    return history, best
+    trainer.module.load_state_dict(run.kept)
+    return run
+
+
+def _after_epoch(
+    run: Run, epoch: Epoch, trainer: Trainer, max_iter: int, stopping: Stopping | None
+) -> Run:
+    """Where training stands now: a new object, so that an interruption never finds half of it."""
+    history = History([*run.history.epochs, epoch])
+    number = len(history.epochs)
+    best, kept = run.best, run.kept
+    if epoch.validation_elbo > run.best_elbo() or run.best_elbo() == -math.inf:
+        best, kept = number, _copy_state(trainer.module)
+    reference, waited = run.reference, run.waited
+    # Before the KL has its full weight the bound is not what training maximises.
+    if stopping is not None and trainer.schedule.warm(trainer.step):
+        if epoch.validation_elbo > reference + stopping.tol:
+            reference, waited = epoch.validation_elbo, 0
+        else:
+            waited += 1
+    stops = stopping is not None and waited >= stopping.n_iter_no_change
+    return Run(history, best, kept, reference, waited, ended=stops or number >= max_iter)
 
 
 def _with_validation(epoch: Epoch, validate: Callable[[], float]) -> Epoch:

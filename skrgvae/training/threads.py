@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,14 @@ import torch
 # nothing at batches of 100 (2e8) and a quarter of the time at 200; on a busy machine, where one of
 # them waits for a core while the other spins, they lose a factor of ten and more.
 WORTH_THREADS = 2.5e8
+
+# Numbers of threads that the trainings running now will put back. torch's number belongs to a
+# thread, but a new thread takes the one set last anywhere: one that is born while another one
+# trains would take its single thread for the user's number, and keep it.
+_to_put_back: list[int] = []
+# None of those trainings runs in a forked process.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_to_put_back.clear)
 
 
 @contextmanager
@@ -24,11 +33,15 @@ def threads_for(multiplications: float) -> Iterator[None]:
         Per step, forward pass only.
     """
     n_threads = torch.get_num_threads()
-    if n_threads == 1 or multiplications >= WORTH_THREADS:
+    if n_threads == 1 and _to_put_back:
+        n_threads = max(_to_put_back)
+    if n_threads == 1:
         yield
         return
-    torch.set_num_threads(1)
+    _to_put_back.append(n_threads)
+    torch.set_num_threads(1 if multiplications < WORTH_THREADS else n_threads)
     try:
         yield
     finally:
         torch.set_num_threads(n_threads)
+        _to_put_back.remove(n_threads)

@@ -79,10 +79,10 @@ def test_the_module_is_left_in_evaluation_mode():
 def test_any_number_of_rows(n_rows):
     # One row, fewer rows than a batch, a remainder of one row.
     module = small_network()
-    history, best = fit_epochs(network_trainer(module), toy_rows(n_rows, 4), 2)
+    run = fit_epochs(network_trainer(module), toy_rows(n_rows, 4), 2)
     assert_finite(module)
-    assert best == len(history.epochs) == 2
-    assert all(math.isfinite(epoch.elbo) for epoch in history.epochs)
+    assert run.best == len(run.history.epochs) == 2
+    assert all(math.isfinite(epoch.elbo) for epoch in run.history.epochs)
 
 
 def test_training_raises_the_bound():
@@ -90,7 +90,7 @@ def test_training_raises_the_bound():
     table = np.outer(rng.normal(size=200), [1, -2, 0.5, 3]) + rng.normal(0, 0.1, (200, 4))
     module = small_network(table=table)
     trainer = network_trainer(module, learning_rate=0.03, batch_size=20)
-    history, _ = fit_epochs(trainer, Rows(table, CPU), 20)
+    history = fit_epochs(trainer, Rows(table, CPU), 20).history
     elbos = [epoch.elbo for epoch in history.epochs]
     # Measured: from -6.9 to -5.9; from epoch to epoch it moves by a tenth or two.
     assert np.mean(elbos[-3:]) > elbos[0] + 0.5
@@ -152,7 +152,7 @@ def test_recovery_from_a_few_bad_steps():
     # As if the first rates had been too high.
     trainer = toy_trainer(Toy(lambda call: call < 4), learning_rate=1.0, batch_size=100)
     rows = toy_rows()
-    history, _ = fit_epochs(trainer, rows, 200)
+    history = fit_epochs(trainer, rows, 200).history
     assert trainer.rate_factor == 0.5**4
     assert_finite(trainer.module)
     np.testing.assert_allclose(trainer.module.loc.detach(), rows.table.mean(axis=0) / 2, atol=0.4)
@@ -173,7 +173,7 @@ def test_a_row_that_is_not_finite_leaves_no_trace(value):
     module = small_network()
     table[7, 2] = value
     trainer = network_trainer(module)
-    history, _ = fit_epochs(trainer, Rows(table, CPU), 3)
+    history = fit_epochs(trainer, Rows(table, CPU), 3).history
     assert trainer.rate_factor == 0.5**3
     assert_finite(module)
     assert all(math.isfinite(epoch.elbo) for epoch in history.epochs)
@@ -256,8 +256,8 @@ def run(values, n_iter_no_change=2, tol=0.01, max_iter=None, stops=True, **optio
     trainer = toy_trainer(**options)
     script = Script(trainer, values)
     stopping = Stopping(n_iter_no_change, tol) if stops else None
-    history, best = fit_epochs(trainer, toy_rows(), max_iter or len(values), script, stopping)
-    return trainer, script, history, best
+    run = fit_epochs(trainer, toy_rows(), max_iter or len(values), script, stopping)
+    return trainer, script, run.history, run.best
 
 
 def test_the_best_weights_are_restored():
@@ -275,9 +275,9 @@ def test_the_buffers_parameters_are_the_restored_ones():
 
 def test_without_validation_the_last_weights_are_kept():
     trainer = toy_trainer()
-    history, best = fit_epochs(trainer, toy_rows(), 4)
-    assert best == len(history.epochs) == 4
-    assert all(math.isnan(epoch.validation_elbo) for epoch in history.epochs)
+    run = fit_epochs(trainer, toy_rows(), 4)
+    assert run.best == len(run.history.epochs) == 4
+    assert all(math.isnan(epoch.validation_elbo) for epoch in run.history.epochs)
 
 
 @pytest.mark.parametrize(
@@ -334,8 +334,8 @@ def test_hooks_stand_around_every_epoch():
 
 def test_hooks_can_stop():
     hooks = Recorder(stop_after=2)
-    history, best = fit_epochs(toy_trainer(), toy_rows(), 9, hooks=hooks)
-    assert len(history.epochs) == best == 2
+    run = fit_epochs(toy_trainer(), toy_rows(), 9, hooks=hooks)
+    assert len(run.history.epochs) == run.best == 2
 
 
 def test_hooks_see_the_epoch_that_stops():
@@ -349,8 +349,8 @@ def test_hooks_see_the_epoch_that_stops():
 def test_best_weights_are_restored_when_hooks_stop():
     trainer = toy_trainer()
     script = Script(trainer, [-1.0, -2.0, -3.0])
-    _, best = fit_epochs(trainer, toy_rows(), 9, script, hooks=Recorder(stop_after=3))
-    assert best == 1
+    run = fit_epochs(trainer, toy_rows(), 9, script, hooks=Recorder(stop_after=3))
+    assert run.best == 1
     torch.testing.assert_close(weights(trainer.module), script.seen[0], rtol=0, atol=0)
 
 

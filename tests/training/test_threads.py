@@ -1,5 +1,7 @@
 """The number of threads of a step."""
 
+from threading import Thread
+
 import pytest
 import torch
 
@@ -25,3 +27,27 @@ def test_the_number_is_put_back_after_an_error(two_threads):
     with pytest.raises(ZeroDivisionError), threads_for(0.0):
         raise ZeroDivisionError
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("work", "expected"), [(0.0, 1), (WORTH_THREADS, 2)])
+def test_a_thread_born_meanwhile_gets_the_users_number(two_threads, work, expected):
+    seen = []
+
+    def other():
+        with threads_for(work):
+            seen.append(torch.get_num_threads())
+        seen.append(torch.get_num_threads())
+
+    with threads_for(0.0):
+        thread = Thread(target=other)
+        thread.start()
+        thread.join()
+    assert seen == [expected, 2]
+    assert torch.get_num_threads() == 2
+
+
+def test_one_thread_stays_one_thread(two_threads):
+    torch.set_num_threads(1)
+    with threads_for(0.0):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 1

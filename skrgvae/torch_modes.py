@@ -1,0 +1,30 @@
+"""torch as this package needs it, whatever its user does with torch beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def own_modes() -> Iterator[None]:
+    """Compute with gradients and in the tensors' own precision.
+
+    A caller may stand in `torch.no_grad`, `inference_mode` or `autocast`, which are all set for
+    the calling thread alone. Also a decorator.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        yield
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+# A forked process inherits what OpenMP believes about its threads, but not the threads: the first
+# parallel loop would wait for them forever. torch's own DataLoader does the same to its workers.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_thread)
