@@ -16,7 +16,7 @@ AUTO_EPOCHS = 200
 # ... and a large one has shown enough after this many steps, which should not take longer where
 # the columns are more than these.
 AUTO_STEPS, AUTO_COLUMNS = 40_000, 1_000
-# free_bits="auto": floor of the top layer (nats per unit), halved from each layer to the next below.
+# free_bits="auto": floor of the top layer (nats per unit), halved from layer to layer downwards.
 # The layers below have more units, and a top layer without a floor is left unused.
 TOP_FREE_BITS = 0.1
 
