@@ -352,7 +352,7 @@ HOSTILE = {
     ),
     "a huge layer": (content(architecture__layer_sizes=[5, 2**62]), "an entry of layer_sizes"),
     "many layers": (
-        content(architecture__layer_sizes=[1] * 1000),
+        content(architecture__layer_sizes=[1] * 101),
         "at most 100 layers",
     ),
     "hidden layers": (content(architecture__hidden_layer_sizes=[3]), "different lengths"),
