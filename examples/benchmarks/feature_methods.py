@@ -52,7 +52,7 @@ class ExemplarFeatures(TransformerMixin, BaseEstimator):
     standard deviations of c_k over the training rows, which makes one threshold fit all sets.
     """
 
-    def __init__(self, n_outputs=N_OUTPUTS, threshold=0.5, random_state=0):
+    def __init__(self, n_outputs=N_OUTPUTS, threshold=1.0, random_state=0):
         self.n_outputs = n_outputs
         self.threshold = threshold
         self.random_state = random_state
@@ -99,11 +99,15 @@ class SparseCode(TransformerMixin, BaseEstimator):
             fit_algorithm="cd",
             transform_algorithm="lasso_cd",
             random_state=self.seed,
-        ).fit(X[rows] / self.length_)
+        ).fit(self._scaled(X[rows]))
         return self
 
     def transform(self, X):
-        return self.dictionary_.transform(X / self.length_)
+        return self.dictionary_.transform(self._scaled(X))
+
+    def _scaled(self, X):
+        # float64: coordinate descent does not reach its tolerance in float32.
+        return X.astype(np.float64) / self.length_
 
 
 class GaussianVAE(TransformerMixin, BaseEstimator):
@@ -112,7 +116,7 @@ class GaussianVAE(TransformerMixin, BaseEstimator):
     One hidden layer of 512 either way, cross-entropy reconstruction, Adam.
     """
 
-    def __init__(self, n_outputs=N_OUTPUTS, n_epochs=10, learning_rate=1e-3, seed=0):
+    def __init__(self, n_outputs=64, n_epochs=10, learning_rate=1e-3, seed=0):
         self.n_outputs = n_outputs
         self.n_epochs = n_epochs
         self.learning_rate = learning_rate
