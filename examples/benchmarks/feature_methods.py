@@ -208,7 +208,7 @@ def build_dictionary(X, seed):
 def build_rbm(X, seed):
     return BernoulliRBM(
         N_OUTPUTS,
-        learning_rate=0.05,
+        learning_rate=0.01,
         batch_size=BATCH_SIZE,
         n_iter=n_epochs(X, BATCH_SIZE, MIN_STEPS),
         random_state=seed,

@@ -47,6 +47,7 @@ import numpy as np
 import torch
 from feature_methods import METHODS
 from feature_sets import CORRUPTIONS, SETS, Preparation, corrupt
+from feature_tables import cost, entry, label_of, tables
 from probe import BUDGETS, N_DRAWS, probe
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
@@ -76,12 +77,6 @@ def configuration(set_name, method, arguments):
     return json.loads(json.dumps(config))  # as it will be read again
 
 
-def label_of(config):
-    """Name of the method in tables."""
-    chosen = ", ".join(f"{key}={value}" for key, value in config["chosen"].items())
-    return f"{config['method']}[{chosen}]" if chosen else config["method"]
-
-
 def key_of(config):
     parts = [config["protocol"], config["corruption"] or "clean", config["set"], label_of(config)]
     return "/".join([*parts, f"seed {config['seed']}"])
@@ -102,13 +97,13 @@ def run_cell(config, prepared):
     method = METHODS[config["method"]]
     train, test = getattr(prepared, method.reads)
     estimator = method.build(train, config["seed"], **config["chosen"])
-    started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the methods' budgets are stated
+        started = time.perf_counter()
         estimator.fit(train)
-    fitted = time.perf_counter()
-    Z_train, Z_test = estimator.transform(train), estimator.transform(test)
-    transformed = time.perf_counter()
+        fitted = time.perf_counter()
+        Z_train, Z_test = estimator.transform(train), estimator.transform(test)
+        transformed = time.perf_counter()
     data = prepared.data
     scores = probe(
         Z_train, data.y_train, Z_test, data.y_test, BUDGETS, config["draws"], config["seed"]
@@ -171,101 +166,6 @@ def add_result(path, key, result):
     beside.replace(path)
 
 
-def summary(cell, budget):
-    """Mean over the draws, their spread, and the mean's standard error; None without the budget.
-
-    The standard error holds both the draw of the labels and that the test rows are a sample.
-    """
-    if budget not in cell["scores"]:
-        return None
-    scores = cell["scores"][budget]["scores"]
-    spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
-    row_error = float(np.mean(cell["scores"][budget]["row_errors"]))
-    return float(np.mean(scores)), spread, float(np.hypot(spread / len(scores) ** 0.5, row_error))
-
-
-def mean_over_sets(cells, names, budget):
-    """Mean over the sets named and its standard error; None where one of them is missing."""
-    found = [summary(cells[name], budget) if name in cells else None for name in names]
-    if not found or None in found:
-        return None
-    means, _, errors = zip(*found, strict=True)
-    return float(np.mean(means)), float(np.linalg.norm(errors) / len(errors))
-
-
-def grouped(results):
-    """Cells by (protocol, corruption, seed), then by method, then by set; in a fixed order."""
-    order = [*METHODS]
-    groups = {}
-    for cell in sorted(
-        results.values(), key=lambda cell: order.index(cell["configuration"]["method"])
-    ):
-        config = cell["configuration"]
-        group = config["protocol"], config["corruption"], config["seed"]
-        groups.setdefault(group, {}).setdefault(label_of(config), {})[config["set"]] = cell
-    return dict(sorted(groups.items(), key=lambda item: tuple(map(str, item[0]))))
-
-
-def table(results):
-    """Results as text: one block for each protocol, corruption and budget."""
-    groups = grouped(results)
-    lines = []
-    for (protocol, corruption, seed), methods in groups.items():
-        rows = "test rows" if protocol == "test" else "held-out training rows (no test rows)"
-        damage = f", cells damaged: {corruption}" if corruption else ""
-        clean = groups.get((protocol, None, seed), {}) if corruption else {}
-        title = f"{rows}{damage}, seed {seed}"
-        width = max(map(len, methods))
-        for budget in map(str, BUDGETS):
-            names = [
-                name
-                for name in SETS
-                if any(
-                    budget in cells[name]["scores"] for cells in methods.values() if name in cells
-                )
-            ]
-            if not names:
-                continue
-            heads = "".join(f"{name:>22}" for name in names)
-            drop = f"{'drop':>8}" if corruption else ""
-            lines += [
-                "",
-                f"Balanced accuracy on {title}; {budget} labels.",
-                "Mean over the draws ± its standard error (spread of the draws); * not converged.",
-                f"{'method':<{width}}{heads}{'mean over sets':>18}{drop}",
-            ]
-            for method, cells in methods.items():
-                line = f"{method:<{width}}"
-                for name in names:
-                    line += f"{entry(cells[name], budget) if name in cells else '-':>22}"
-                mean = mean_over_sets(cells, names, budget)
-                line += f"{'-' if mean is None else f'{mean[0]:.4f} ±{mean[1]:.4f}':>18}"
-                if corruption:
-                    before = mean_over_sets(clean.get(method, {}), names, budget)
-                    known = mean is not None and before is not None
-                    line += f"{before[0] - mean[0]:>8.4f}" if known else f"{'-':>8}"
-                lines.append(line)
-        lines += ["", f"Outputs, share of exact zeros, seconds to fit; {title}."]
-        lines.append(f"{'method':<{width}}" + "".join(f"{name:>22}" for name in SETS))
-        for method, cells in methods.items():
-            shown = (cost(cells[name]) if name in cells else "-" for name in SETS)
-            lines.append(f"{method:<{width}}" + "".join(f"{text:>22}" for text in shown))
-    return "\n".join(lines) if lines else "No results yet."
-
-
-def entry(cell, budget):
-    found = summary(cell, budget)
-    if found is None:
-        return "-"
-    mean, spread, error = found
-    mark = "" if all(cell["scores"][budget]["converged"]) else "*"
-    return f"{mean:.3f}{mark} ±{error:.3f} ({spread:.3f})"
-
-
-def cost(cell):
-    return f"{cell['n_outputs']}, {cell['zero_share']:.2f}, {cell['fit_seconds']:.0f} s"
-
-
 def key_and_value(text):
     """'free_bits=0.1' -> ('free_bits', 0.1); what is no Python literal is a string."""
     key, separator, value = text.partition("=")
@@ -297,7 +197,7 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     if not arguments.table:
         run_missing(arguments)
-    print(table(read_results(arguments.results)))
+    print(tables(read_results(arguments.results)))
 
 
 def run_missing(arguments):
