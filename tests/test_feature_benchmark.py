@@ -259,10 +259,25 @@ def test_exemplars_are_soft_thresholded_products(methods):
         assert np.isclose(exemplar, centred, atol=1e-6).all(axis=1).any()
 
 
-@pytest.mark.filterwarnings("ignore:Objective did not converge")  # of the dictionary's codes
+# Lasso codes of a few correlated atoms.
+slow_codes = pytest.mark.filterwarnings("ignore:Objective did not converge")
+
+
+@slow_codes
+def test_sparse_codes_do_not_depend_on_the_scale(methods):
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    first, second = (
+        methods.SparseCode(6, max_rows=60).fit(table).transform(table) for table in (X, 8 * X)
+    )
+    np.testing.assert_allclose(first, second, atol=1e-6)
+    assert 0 < np.mean(first == 0) < 1
+
+
+@slow_codes
 def test_every_method_but_the_vae_puts_out_finite_features(sets, methods, monkeypatch):
     monkeypatch.setattr(methods, "N_OUTPUTS", 6)
     monkeypatch.setattr(methods, "MIN_STEPS", 4)
+    monkeypatch.setattr(methods, "MAX_DICTIONARY_ROWS", 40)
     rng = np.random.default_rng(0)
     counts = sparse.csr_array(rng.poisson(0.5, (60, 12)).astype(np.float32))
     for table in (rng.random((60, 12), dtype=np.float32), counts):
@@ -273,7 +288,7 @@ def test_every_method_but_the_vae_puts_out_finite_features(sets, methods, monkey
             train, test = getattr(prepared, method.reads)
             chosen = {"layer_sizes": (4, 2), "max_iter": 1} if name == "encoder" else {}
             features = method.build(train, 0, **chosen).fit(train).transform(test)
-            assert features.shape[0] == 20
+            assert features.shape[0] == 20 and features.shape[1] <= 12
             if not sparse.issparse(features):
                 assert np.isfinite(features).all(), name
 
@@ -285,7 +300,7 @@ def test_the_vae_is_reproducible_and_leaves_the_global_seed_alone(methods):
     X = np.random.default_rng(0).random((50, 8), dtype=np.float32)
     before = torch.get_rng_state()
     first, second = (
-        methods.GaussianVAE(3, n_epochs=2, seed=1).fit(X).transform(X) for _ in range(2)
+        methods.GaussianVAE(3, n_epochs=2, random_state=1).fit(X).transform(X) for _ in range(2)
     )
     assert first.shape == (50, 3)
     np.testing.assert_array_equal(first, second)

@@ -1,7 +1,17 @@
 """The methods of the feature benchmark: one configuration each, for all sets.
 
-The encoder's default layers put out 650 values. Every other method may put out as many, or as many
-as it has: at most one per column for PCA and NMF.
+The encoder's default layers put out 650 values. Every other method may put out as many, or as
+many as it has: at most one per column for PCA and NMF. Where a method has a setting that matters,
+it was chosen on held-out training rows of the digits (balanced accuracy with 100, 300 and all
+labels), and the best is used everywhere:
+
+- exemplars, threshold 0.25 .916 .949 .960, 0.5 .916 .953 .971, 1 .930 .959 .981;
+- the VAE's code, 650 values .868 .898 .931, 64 values .879 .921 .958: the wider one leaves most of
+  its values without content, and the classifier's standardisation blows their noise up;
+- the dictionary's alpha, 0.1 .799 .947 .979, 0.2 .633 .934 .989;
+- the RBM's learning rate, 0.01 .833 .903 .942, 0.05 .804 .877 .931.
+
+PCA stands in the table twice, as neither choice of its size is the better one on all sets.
 """
 
 from collections.abc import Callable
@@ -24,6 +34,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skrgvae import HierarchicalSparseEncoder
 
 N_OUTPUTS = 650
+VAE_OUTPUTS = 64
 
 # Trained by steps: this many passes over the rows, and more of them where the rows are few.
 MIN_EPOCHS = 10
@@ -52,7 +63,7 @@ class ExemplarFeatures(TransformerMixin, BaseEstimator):
     standard deviations of c_k over the training rows, which makes one threshold fit all sets.
     """
 
-    def __init__(self, n_outputs=N_OUTPUTS, threshold=1.0, random_state=0):
+    def __init__(self, n_outputs, threshold=1.0, random_state=0):
         self.n_outputs = n_outputs
         self.threshold = threshold
         self.random_state = random_state
@@ -60,9 +71,9 @@ class ExemplarFeatures(TransformerMixin, BaseEstimator):
     def fit(self, X, y=None):
         rng = np.random.default_rng(self.random_state)
         rows = rng.choice(X.shape[0], min(self.n_outputs, X.shape[0]), replace=False)
-        # No centre for counts, which stay sparse.
+        # Counts stay sparse, so they have no centre.
         self.center_ = 0 if sparse.issparse(X) else X.mean(axis=0)
-        self.exemplars_ = X[rows] - self.center_ if not sparse.issparse(X) else X[rows]
+        self.exemplars_ = X[rows] - self.center_
         scale = self._products(X).std(axis=0)
         self.scale_ = np.where(scale > 0, scale, 1)
         return self
@@ -71,9 +82,8 @@ class ExemplarFeatures(TransformerMixin, BaseEstimator):
         return np.maximum(self._products(X) / self.scale_ - self.threshold, 0)
 
     def _products(self, X):
-        if sparse.issparse(X):
-            return (X @ self.exemplars_.T).toarray()
-        return (X - self.center_) @ self.exemplars_.T
+        products = (X - self.center_) @ self.exemplars_.T
+        return products.toarray() if sparse.issparse(products) else products
 
 
 class SparseCode(TransformerMixin, BaseEstimator):
@@ -82,15 +92,15 @@ class SparseCode(TransformerMixin, BaseEstimator):
     So `alpha` means the same on every set. The dictionary is learned from at most `max_rows` rows.
     """
 
-    def __init__(self, n_outputs=N_OUTPUTS, alpha=0.1, max_rows=MAX_DICTIONARY_ROWS, seed=0):
+    def __init__(self, n_outputs, max_rows, alpha=0.1, random_state=0):
         self.n_outputs = n_outputs
         self.alpha = alpha
         self.max_rows = max_rows
-        self.seed = seed
+        self.random_state = random_state
 
     def fit(self, X, y=None):
         self.length_ = np.sqrt(np.mean(np.sum(X**2, axis=1)))
-        rows = np.random.default_rng(self.seed).permutation(len(X))[: self.max_rows]
+        rows = np.random.default_rng(self.random_state).permutation(len(X))[: self.max_rows]
         self.dictionary_ = MiniBatchDictionaryLearning(
             self.n_outputs,
             alpha=self.alpha,
@@ -98,7 +108,7 @@ class SparseCode(TransformerMixin, BaseEstimator):
             batch_size=256,
             fit_algorithm="cd",
             transform_algorithm="lasso_cd",
-            random_state=self.seed,
+            random_state=self.random_state,
         ).fit(self._scaled(X[rows]))
         return self
 
@@ -116,11 +126,11 @@ class GaussianVAE(TransformerMixin, BaseEstimator):
     One hidden layer of 512 either way, cross-entropy reconstruction, Adam.
     """
 
-    def __init__(self, n_outputs=64, n_epochs=10, learning_rate=1e-3, seed=0):
+    def __init__(self, n_outputs, n_epochs, learning_rate=1e-3, random_state=0):
         self.n_outputs = n_outputs
         self.n_epochs = n_epochs
         self.learning_rate = learning_rate
-        self.seed = seed
+        self.random_state = random_state
 
     def fit(self, X, y=None):
         import torch
@@ -129,9 +139,9 @@ class GaussianVAE(TransformerMixin, BaseEstimator):
         config = VAEConfig(
             input_dim=(X.shape[1],), latent_dim=self.n_outputs, reconstruction_loss="bce"
         )
-        rng = np.random.default_rng(self.seed)
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        rng = np.random.default_rng(self.random_state)
+        with torch.random.fork_rng():  # pythae draws from the global generator
+            torch.manual_seed(self.random_state)
             self.model_ = VAE(config)
             optimizer = torch.optim.Adam(self.model_.parameters(), lr=self.learning_rate)
             n_batches = -(-X.shape[0] // BATCH_SIZE)
@@ -182,7 +192,7 @@ def build_pca95(X, seed):
 
 
 def build_exemplars(X, seed):
-    return ExemplarFeatures(random_state=seed)
+    return ExemplarFeatures(N_OUTPUTS, random_state=seed)
 
 
 def build_nmf(X, seed):
@@ -199,7 +209,7 @@ def build_nmf(X, seed):
 
 
 def build_dictionary(X, seed):
-    code = SparseCode(seed=seed)
+    code = SparseCode(N_OUTPUTS, MAX_DICTIONARY_ROWS, random_state=seed)
     if sparse.issparse(X):
         return make_pipeline(TruncatedSVD(min(N_OUTPUTS, *X.shape), random_state=seed), code)
     return code
@@ -216,7 +226,7 @@ def build_rbm(X, seed):
 
 
 def build_vae(X, seed):
-    return GaussianVAE(n_epochs=n_epochs(X, BATCH_SIZE, MIN_STEPS), seed=seed)
+    return GaussianVAE(VAE_OUTPUTS, n_epochs(X, BATCH_SIZE, MIN_STEPS), random_state=seed)
 
 
 def build_encoder(X, seed, **parameters):
