@@ -20,8 +20,8 @@ seed. feature_sets.py states the preparation of the columns, feature_methods.py 
 
 Sets (feature_sets.py): scikit-learn's digits and MNIST, both scaled to [0, 1]; SECOM; adult; AI4I
 2020 without the failure modes; ECG5000; 20 newsgroups as counts of 10,000 words. All but digits
-are read from the folder named by SKRGVAE_DATA_HOME. The plain VAE needs pythae, which the package
-itself does not.
+are read from the folder named by SKRGVAE_DATA_HOME. Needs pandas, and pythae for the plain VAE
+(python -m pip install pythae); the package itself needs neither.
 
 With --validation 30 % of the training rows stand in for the test rows, which are not touched; use
 it for all development. With --encoder KEY=VALUE ... parameters of the encoder are set, and the
