@@ -53,10 +53,11 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+import skrgvae
 from skrgvae import HierarchicalSparseEncoder
 
 RESULTS = Path(__file__).parents[1] / "results" / "features.json"
-PACKAGES = ("skrgvae", "scikit-learn", "torch", "numpy", "scipy", "pandas", "pythae")
+PACKAGES = ("scikit-learn", "torch", "numpy", "scipy", "pandas", "pythae")
 
 
 def configuration(set_name, method, arguments):
@@ -133,7 +134,7 @@ def as_array(Z):
 
 
 def versions():
-    found = {"python": platform.python_version()}
+    found = {"skrgvae": skrgvae.__version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = version(name)
