@@ -18,6 +18,7 @@ from skrgvae.noise import normal_noise, row_keys
 DOUBLE = torch.float64
 FAMILIES = ("gaussian", "bernoulli")
 # Two units, so that log p(x) is an integral over a plane.
+TINY_NAMES = ["skip", "mean_field", "gaussian", "laplace", "spike_and_slab"]
 TINY = [
     Architecture((1, 1), None, FAMILIES, skip_connections=True, firing_rate=0.3),
     Architecture((1, 1), None, FAMILIES, posterior="mean_field"),
@@ -136,7 +137,7 @@ def scores(module: Hierarchy, row: np.ndarray, n_seeds: int, n_samples: int) -> 
 
 
 @pytest.mark.parametrize(
-    "architecture", TINY, ids=["skip", "mean_field", "gaussian", "laplace", "spike_and_slab"]
+    "architecture", TINY, ids=TINY_NAMES
 )
 def test_bounds_of_a_model_whose_evidence_is_known(architecture):
     # Five standard errors, three comparisons for each of 15 cases: a right implementation

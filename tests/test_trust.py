@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
-from test_model import DEEP, FAMILIES, TINY, nodes, rows_for, trained_like
+from test_model import DEEP, FAMILIES, TINY, TINY_NAMES, nodes, rows_for, trained_like
 
 from skrgvae import HierarchicalSparseEncoder
 from skrgvae.inspection import elbo_estimate
@@ -98,7 +98,7 @@ def test_one_unit_against_scipy(architecture):
         assert bound > elbo.mean()
 
 
-@pytest.mark.parametrize("architecture", TINY, ids=["skip", "mean_field", "gaussian"])
+@pytest.mark.parametrize("architecture", TINY, ids=TINY_NAMES)
 def test_posterior_moments_of_two_units(architecture):
     module = wide(architecture)
     for row in rows_for(architecture, 2, seed=4):
@@ -112,9 +112,9 @@ def test_posterior_moments_of_two_units(architecture):
 def two_unit_moments(module, row):
     """Posterior moments of the top and the bottom unit, by quadrature over both."""
     loc, scale = module.top_down.prior(1, [], (1,))
-    top, top_weight = nodes(module.law.has_atom, loc, scale)
+    top, top_weight = nodes(module.law, loc, scale)
     loc, scale = module.top_down.prior(0, [top], top.shape[:-1])
-    bottom, bottom_weight = nodes(module.law.has_atom, loc, scale)
+    bottom, bottom_weight = nodes(module.law, loc, scale)
     above = top.expand_as(bottom)
     log_p = module.law.log_prob(top, *module.top_down.prior(1, [], (1,))) + top_weight
     log_p = log_p + module.law.log_prob(bottom, loc, scale) + bottom_weight
@@ -128,7 +128,7 @@ def two_unit_moments(module, row):
     ]
 
 
-@pytest.mark.parametrize("architecture", TINY, ids=["skip", "mean_field", "gaussian"])
+@pytest.mark.parametrize("architecture", TINY, ids=TINY_NAMES)
 def test_the_importance_weighted_bound_rises_with_k(architecture):
     module = wide(architecture)
     row = rows_for(architecture, 1, seed=5)
