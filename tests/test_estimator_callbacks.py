@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -183,3 +184,19 @@ def test_a_fit_with_callbacks_pickles_and_clones(X):
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.transform(X), fitted.transform(X))
     np.testing.assert_array_equal(clone(fitted).fit(X).transform(X), fitted.transform(X))
+
+
+def test_callbacks_of_an_interrupted_fit(X):
+    class Impatient(Recorder):
+        def on_fit_task_begin(self, estimator, context):
+            super().on_fit_task_begin(estimator, context)
+            if context.task_name == "epoch" and context.task_id == 2:
+                raise KeyboardInterrupt
+
+    recorder = Impatient()
+    interrupted = encoder().set_callbacks(recorder)
+    with pytest.warns(ConvergenceWarning, match="interrupted after 2 of at most 4 epochs"):
+        interrupted.fit(X)
+    assert interrupted.n_iter_ == 2
+    assert recorder.log[0] == "setup" and recorder.log[-1] == "teardown"
+    assert recorder.log[-2][:2] == ("end", "fit")

@@ -82,7 +82,7 @@ class Checkpoint:
             raise ModelFileError(
                 f"checkpoint: {error}. The file is left as it is: remove it to train anew."
             ) from error
-        if content["fingerprint"] != self.fingerprint:
+        if content.get("fingerprint") != self.fingerprint:
             raise ModelFileError(
                 f"checkpoint: {self.path} is the renamed file of another training. The file is "
                 "left as it is: remove it to train anew."

@@ -280,6 +280,7 @@ def fit_epochs(
     if all(math.isnan(epoch.elbo) for epoch in run.history.epochs):
         raise trainer.no_finite_loss()
     trainer.module.load_state_dict(run.kept)
+    trainer.module.eval()  # a run that had ended before has had no epoch here
     return run
 
 

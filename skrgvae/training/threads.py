@@ -33,8 +33,8 @@ def threads_for(multiplications: float) -> Iterator[None]:
         Per step, forward pass only.
     """
     n_threads = torch.get_num_threads()
-    if n_threads == 1 and _to_put_back:
-        n_threads = max(_to_put_back)
+    if n_threads == 1:
+        n_threads = max([1, *_to_put_back])
     if n_threads == 1:
         yield
         return
