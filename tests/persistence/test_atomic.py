@@ -37,6 +37,26 @@ def test_a_link_stays_a_link(tmp_path):
     assert (tmp_path / "folder" / "a").read_bytes() == b"one"
 
 
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name are Linux's")
+def test_a_file_has_no_name_until_it_is_complete(tmp_path, monkeypatch):
+    seen, fsync = [], os.fsync
+
+    def look(descriptor):
+        seen.append(list(tmp_path.iterdir()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    write_atomically(tmp_path / "a", b"one")
+    assert seen == [[], [tmp_path / "a"]]  # the file's, the folder's
+
+
+def test_where_every_file_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    write_atomically(tmp_path / "a", b"one")
+    assert (tmp_path / "a").read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
 def test_where_no_file_can_be(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"folder does not exist.*nowhere"):
         write_atomically(tmp_path / "nowhere" / "a", b"one")
