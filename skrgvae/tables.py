@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
-from skrgvae.persistence.atomic import atomic_file
+from skrgvae.persistence.atomic import write_atomically
 
 # More different values than this are no class labels; fractions are measurements sooner than
 # whole numbers and words are.
@@ -152,14 +153,14 @@ def write_features(path: str | Path, features: np.ndarray, names: Sequence[str])
     names : sequence of str
         Of the columns; npy and npz files don't keep them.
     """
-    ending = ending_of(path)
-    with atomic_file(path) as file:
-        if ending == ".npy":
-            np.save(file, features)
-        elif ending == ".npz":
-            np.savez(file, X=features)
-        else:
-            _write_frame(file, ending, features, names)
+    ending, file = ending_of(path), BytesIO()
+    if ending == ".npy":
+        np.save(file, features)
+    elif ending == ".npz":
+        np.savez(file, X=features)
+    else:
+        _write_frame(file, ending, features, names)
+    write_atomically(path, file.getvalue())
 
 
 def ending_of(path: str | Path) -> str:
@@ -201,7 +202,7 @@ def _read_frame(function: str, file: IO[bytes], **options: Any) -> tuple[dict[st
     return {str(name): column for name, column in frame.items()}, None
 
 
-def _write_frame(file: BinaryIO, ending: str, features: np.ndarray, names: Sequence[str]) -> None:
+def _write_frame(file: BytesIO, ending: str, features: np.ndarray, names: Sequence[str]) -> None:
     with _frames_extra():
         import pandas as pd
 

@@ -114,6 +114,7 @@ def test_dropped_steps_are_remembered(tmp_path, stop_at):
     # The rate was halved before the stop: 1e12 is too fast for any step.
     X = np.random.default_rng(0).normal(size=(60, 3)) * [1, 1e3, 1e-3]
     parameters = {"learning_rate": 1e12, "batch_norm": False, "optimizer": "adam"}
+    parameters |= {"firing_rate": 0.5, "free_bits": 0.03}  # with them it ends in finite weights
     plain = encoder(**parameters).fit(X)
     assert plain.history_["learning_rate"][0] < 1e12
     kept = encoder(**parameters, checkpoint=tmp_path)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,12 +34,15 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-@contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file that replaces the one at `path` when the body ends, safe on the disk.
+def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> None:
+    """Write a file that replaces the one at `path` only when it is safe on the disk.
 
-    A file that was there keeps its permissions; where the body or the writing fails it keeps its
-    content, too.
+    A file that was there keeps its permissions; where the write fails it keeps its content, too.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    data : bytes-like
 
     Raises
     ------
@@ -51,11 +53,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     # In the same folder, as a file can't be renamed into another file system.
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with _new_file(temporary) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            _give_name(file, temporary)
+        _write_new(temporary, data)
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
@@ -68,33 +66,29 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         _flush_folder(target.parent)
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> None:
-    """Write a file in full or not at all; see `atomic_file`."""
-    with atomic_file(path) as file:
-        file.write(data)
+def _write_new(path: Path, data: bytes | bytearray) -> None:
+    """Write a file that is new, and flush it to the disk.
 
-
-def _new_file(path: Path) -> BinaryIO:
-    """Open a new file for writing, on Linux one without a name.
-
-    Of a process that is killed while it writes, a file without a name leaves nothing behind.
+    On Linux it has no name until it is complete: of a process that is killed nothing stays behind.
     """
     try:
-        return open(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
-    except (AttributeError, OSError):  # another system, or a file system that can't
-        return open(path, "xb")
+        with open(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb") as file:
+            _write_through(file, data)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                # The folder changes no path here, but makes Python follow the link in /proc.
+                os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=folder)
+            finally:
+                os.close(folder)
+    except (AttributeError, OSError):  # another system, or a file system that can't; or no space
+        with open(path, "xb") as file:
+            _write_through(file, data)
 
 
-def _give_name(file: BinaryIO, path: Path) -> None:
-    """Name the file, where it has none yet."""
-    if path.exists():
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        # The folder changes no path here, but makes Python follow the link in /proc.
-        os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=folder)
-    finally:
-        os.close(folder)
+def _write_through(file: BinaryIO, data: bytes | bytearray) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:
