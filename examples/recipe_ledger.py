@@ -120,14 +120,14 @@ def small_sets_table(ledger):
     # What differs by the size of the set says nothing about the run; its steps do.
     base = {**base, "parameters": {**base["parameters"], "max_iter": None}}
     lines = [
-        f"{'':<10}{'':<26}{'100':>6}{'300':>6}{'all':>6}{'ELBO':>9}{'held out':>10}"
+        f"{'':<13}{'':<26}{'100':>6}{'300':>6}{'all':>6}{'ELBO':>9}{'held out':>10}"
         f"{'reconstr.':>11}  {'KL, bottom to top':<20}{'used (%)':<16}{'zeros (%)':>9}  "
         "how it differs from `plain`"
     ]
     for name in dict.fromkeys(run["data"] for run in runs):
         for run in (run for run in runs if run["data"] == name):
             accuracy = "".join(f"{100 * value:>6.1f}" for value in run["accuracy"].values())
-            line = f"{name:<10}{run['name']:<26}{accuracy}"
+            line = f"{name:<13}{run['name']:<26}{accuracy}"
             if run["method"] == "encoder":
                 used = by_layer([100 * share for share in run["used_share_per_layer"]], "3.0f")
                 line += (
