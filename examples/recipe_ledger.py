@@ -117,7 +117,7 @@ def mnist_table(ledger):
 def small_sets_table(ledger):
     runs = of_study(ledger, "small_sets")
     base = next(run for run in runs if run["name"] == "plain")
-    # What differs by the size of the set says nothing about the run; its steps do.
+    # Shown for every run, as the number of epochs goes with the size of the set.
     base = {**base, "parameters": {**base["parameters"], "max_iter": None}}
     lines = [
         f"{'':<13}{'':<26}{'100':>6}{'300':>6}{'all':>6}{'ELBO':>9}{'held out':>10}"
