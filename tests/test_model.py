@@ -136,9 +136,7 @@ def scores(module: Hierarchy, row: np.ndarray, n_seeds: int, n_samples: int) -> 
     return np.concatenate(values)
 
 
-@pytest.mark.parametrize(
-    "architecture", TINY, ids=TINY_NAMES
-)
+@pytest.mark.parametrize("architecture", TINY, ids=TINY_NAMES)
 def test_bounds_of_a_model_whose_evidence_is_known(architecture):
     # Five standard errors, three comparisons for each of 15 cases: a right implementation
     # fails with a probability of 3e-5, at a change of the seeds only.
