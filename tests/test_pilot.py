@@ -222,3 +222,8 @@ def test_what_can_not_be_compared_is_refused(data, change, options, message):
     X, y = change(*data)
     with pytest.raises(ValueError, match=message):
         run_pilot(X, y, encoder=small_encoder(), **{"cv": CV, **options})
+
+
+@pytest.mark.parametrize(("n_rows", "epochs"), [(10, 200), (1_797, 55), (60_000, 20)])
+def test_a_first_look_is_short(n_rows, epochs):
+    assert pilot._first_look(n_rows).max_iter == epochs
