@@ -39,6 +39,7 @@ from sklearn.datasets import fetch_openml
 
 import skrgvae
 from skrgvae import DENSITY_PRESET, HierarchicalSparseEncoder
+from skrgvae.persistence.atomic import write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "mnist_study.json"
 FILE = "static_binarized_mnist.npz"
@@ -224,9 +225,7 @@ def add_result(path, key, result):
     # Read again: another run may have added a row in the meantime.
     results = {**read_results(path), key: result}
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{os.getpid()}.tmp")
-    beside.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    beside.replace(path)
+    write_atomically(path, json.dumps(results, indent=1).encode())
 
 
 def table(results):

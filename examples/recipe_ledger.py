@@ -30,6 +30,8 @@ from pathlib import Path
 
 import numpy as np
 
+from skrgvae.persistence.atomic import write_atomically
+
 RESULTS = Path(__file__).parent / "results" / "feature_recipe.json"
 
 # The run that the others of the MNIST study are compared with.
@@ -58,9 +60,7 @@ def write(ledger, path=RESULTS):
     head = {key: value for key, value in ledger.items() if key != "runs"}
     lines = ",\n".join("  " + json.dumps(run) for run in ledger["runs"])
     text = f'{json.dumps(head, indent=1)[:-2]},\n "runs": [\n{lines}\n ]\n}}\n'
-    beside = path.with_suffix(f".{os.getpid()}.tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    write_atomically(path, text.encode())
 
 
 def digest(ledger):

@@ -55,6 +55,7 @@ from threadpoolctl import threadpool_limits
 
 import skrgvae
 from skrgvae import HierarchicalSparseEncoder
+from skrgvae.persistence.atomic import write_atomically
 
 RESULTS = Path(__file__).parents[1] / "results" / "features.json"
 PACKAGES = ("scikit-learn", "torch", "numpy", "scipy", "pandas", "pythae")
@@ -162,9 +163,7 @@ def add_result(path, key, result):
     # Read again: another run may have added a cell in the meantime.
     results = {**read_results(path), key: result}
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{os.getpid()}.tmp")
-    beside.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    beside.replace(path)
+    write_atomically(path, json.dumps(results, indent=1).encode())
 
 
 def key_and_value(text):
