@@ -864,15 +864,40 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         values = model.features(rows, "median", range(len(sizes)))
         bottom = values[:, : sizes[0]]
         n_active = np.maximum((bottom > 0).sum(axis=0), 1)
+        active_means = np.where(bottom > 0, bottom, 0).sum(axis=0) / n_active
+        return self._attributes(
+            model, np.median(values, axis=0), active_means, history.as_dict(), best
+        )
+
+    @staticmethod
+    def _attributes(
+        model: Model,
+        medians: NDArray[np.floating],
+        active_means: NDArray[np.floating],
+        history: dict[str, list],
+        best: int,
+    ) -> dict[str, Any]:
+        """What a fit leaves behind, whether it ran here or comes from a file.
+
+        Parameters
+        ----------
+        model : Model
+        medians : ndarray of shape (n_units,)
+            Of all units, bottom layer first.
+        active_means : ndarray of shape (n_bottom_units,)
+        history : dict of list
+        best : int
+        """
+        architecture = model.architecture
         return {
             "_model": model,
-            "_medians": np.split(np.median(values, axis=0), np.cumsum(sizes)[:-1]),
-            "_active_means": np.where(bottom > 0, bottom, 0).sum(axis=0) / n_active,
-            "layer_sizes_": sizes,
+            "_medians": np.split(medians, np.cumsum(architecture.layer_sizes)[:-1]),
+            "_active_means": active_means,
+            "layer_sizes_": architecture.layer_sizes,
             "hidden_layer_sizes_": architecture.hidden_layer_sizes,
             "likelihood_": np.array(architecture.families),
-            "history_": history.as_dict(),
-            "n_iter_": len(history.epochs),
+            "history_": history,
+            "n_iter_": len(history["kl"]),
             "best_iter_": best,
         }
 

@@ -53,20 +53,16 @@ def resolve_free_bits(free_bits: Any, n_layers: int) -> tuple[float, ...]:
     """Floor per unit of every layer (nats), bottom first."""
     if isinstance(free_bits, str):
         return tuple(TOP_FREE_BITS * 2.0 ** (layer + 1 - n_layers) for layer in range(n_layers))
-    return per_layer("free_bits", free_bits, n_layers)
-
-
-def per_layer(name: str, value: Any, n_layers: int) -> tuple[float, ...]:
-    """One non-negative number per layer, from a number or a sequence."""
-    if isinstance(value, Real):
-        return (float(value),) * n_layers
-    numbers = tuple(value)
+    if isinstance(free_bits, Real):
+        return (float(free_bits),) * n_layers
+    numbers = tuple(free_bits)
     for number in numbers:
         if not isinstance(number, Real) or not 0 <= float(number) < np.inf:
             raise ValueError(
-                f"The entries of {name} must be numbers in the range [0.0, inf). Got {number!r}."
+                "The entries of free_bits must be numbers in the range [0.0, inf). "
+                f"Got {number!r}."
             )
-    return _one_per_layer(name, tuple(float(number) for number in numbers), n_layers)
+    return _one_per_layer("free_bits", tuple(float(number) for number in numbers), n_layers)
 
 
 def resolve_layers(layers: Any, n_layers: int) -> tuple[int, ...]:

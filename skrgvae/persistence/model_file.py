@@ -131,27 +131,15 @@ def _encoder(cls: type[Encoder], content: dict[str, Any], arrays: dict[str, NDAr
     medians = arrays.pop("training.medians")
     active_means = arrays.pop("training.active_means")
     history = _history(arrays.pop("training.history"), content["history_columns"])
-    n_iter = len(history["kl"])
+    best = _integer("best_iter", content["best_iter"], 1, len(history["kl"]))
     names = _feature_names(content["feature_names_in"], len(architecture.families))
+    model = Model(architecture, arrays, _seed(content["seed"]), _device(content["device"]))
 
     encoder = _unfitted(cls, content["parameters"])
-    encoder.__dict__.update(
-        {
-            "n_features_in_": len(architecture.families),
-            **({} if names is None else {"feature_names_in_": names}),
-            "_model": Model(
-                architecture, arrays, _seed(content["seed"]), _device(content["device"])
-            ),
-            "_medians": np.split(medians, np.cumsum(architecture.layer_sizes)[:-1]),
-            "_active_means": active_means,
-            "layer_sizes_": architecture.layer_sizes,
-            "hidden_layer_sizes_": architecture.hidden_layer_sizes,
-            "likelihood_": np.array(architecture.families),
-            "history_": history,
-            "n_iter_": n_iter,
-            "best_iter_": _integer("best_iter", content["best_iter"], 1, n_iter),
-        }
-    )
+    encoder.n_features_in_ = len(architecture.families)
+    if names is not None:
+        encoder.feature_names_in_ = names
+    encoder.__dict__.update(encoder._attributes(model, medians, active_means, history, best))
     encoder._emitted()  # checks the parameters
     return encoder
 
