@@ -2,6 +2,7 @@
 
 from skrgvae.estimator import HierarchicalSparseEncoder
 from skrgvae.exceptions import ModelFileError
+from skrgvae.imputer import HierarchicalSparseImputer
 from skrgvae.presets import DENSITY_PRESET
 from skrgvae.suggest import suggest_layer_sizes
 
@@ -10,6 +11,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DENSITY_PRESET",
     "HierarchicalSparseEncoder",
+    "HierarchicalSparseImputer",
     "ModelFileError",
     "__version__",
     "suggest_layer_sizes",

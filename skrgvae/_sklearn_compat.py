@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+from sklearn.utils.validation import _check_sample_weight
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -79,6 +82,11 @@ class EpochCallbacks:
             )
 
 
+def check_sample_weight(sample_weight: ArrayLike, X: NDArray) -> NDArray[np.float64]:
+    """Weights of the rows of X, not negative, as scikit-learn checks them."""
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+
 __all__ = [
     "CALLBACKS",
     "CALLBACK_STATE",
@@ -87,5 +95,6 @@ __all__ = [
     "Interval",
     "StrOptions",
     "check_feature_names_in",
+    "check_sample_weight",
     "fit_context",
 ]

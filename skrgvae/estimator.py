@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skrgvae._sklearn_compat import (
     CALLBACK_STATE,
@@ -32,10 +32,15 @@ from skrgvae._sklearn_compat import (
     Interval,
     StrOptions,
     check_feature_names_in,
+    check_sample_weight,
     fit_context,
 )
+from skrgvae.data.columns import Columns
+from skrgvae.data.frames import is_frame
+from skrgvae.data.opening import Opener
+from skrgvae.data.sources import ArrayRows, Source, blocks_of
+from skrgvae.data.summary import Summary, summarise
 from skrgvae.resolve import (
-    check_columns,
     resolve_free_bits,
     resolve_hidden_layer_sizes,
     resolve_layer_sizes,
@@ -43,7 +48,6 @@ from skrgvae.resolve import (
     resolve_likelihood,
     resolve_max_iter,
     split_rows,
-    training_dtype,
 )
 
 if TYPE_CHECKING:
@@ -51,9 +55,6 @@ if TYPE_CHECKING:
     from skrgvae.model import Model
     from skrgvae.network import Architecture, Hierarchy
     from skrgvae.training import Epoch, History
-
-# Rows (at most) whose features give the training medians behind `components_`.
-MAX_SUMMARY_ROWS = 10_000
 
 # Parameters that a checkpoint's fingerprint leaves out: they change no weight, or are replaced by
 # what they became (the device, the drawn seed, the weights to start from).
@@ -94,13 +95,16 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         "structured" merges the data's message with the generative prior, layer by layer;
         "mean_field" ignores the prior and is there for comparison.
     likelihood : "auto", str or mapping, default="auto"
-        Family of the columns: "bernoulli" or "gaussian", for all or as a mapping from column
-        name or position to family (columns not named are resolved as by "auto"). "auto" takes
-        "bernoulli" where all columns lie inside [0, 1] and for columns that hold only 0 and 1,
-        "gaussian" otherwise.
-    categorical_features : "from_dtype" or None, default="from_dtype"
-        Categorical columns are not supported yet and refused with their names. With None the
-        dtypes of a data frame are not looked at.
+        Family of the columns: "bernoulli", "gaussian", "student_t" (for outliers), "poisson" or
+        "negative_binomial" (for counts), "multinomial" (for the words of a text), for all numeric
+        columns or as a mapping from column name or position to family (columns not named are
+        resolved as by "auto"). "auto" takes "categorical" for categorical columns; "bernoulli"
+        for all others where they lie inside [0, 1], and for columns that hold only 0 and 1;
+        "negative_binomial" for a sparse X of whole numbers from 0 on; else "gaussian".
+    categorical_features : "from_dtype", None or array-like of {bool, int, str}, \
+            default="from_dtype"
+        Which columns are categorical: "from_dtype" takes those whose dtype is one of categories
+        or strings, None takes none, and an array-like is a mask, positions or names of columns.
     batch_norm : bool, default=True
         Batch normalisation in both passes.
     feature : {"median", "mean", "active"}, default="median"
@@ -211,6 +215,8 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
     (1797, 48)
     """
 
+    _columns: Columns
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "layer_sizes": ["array-like", StrOptions({"auto"})],
         "hidden_layer_sizes": [
@@ -221,7 +227,21 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         ],
         "latent": [StrOptions({"rectified_gaussian", "gaussian", "laplace", "spike_and_slab"})],
         "posterior": [StrOptions({"structured", "mean_field"})],
-        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"}), Mapping],
+        "likelihood": [
+            StrOptions(
+                {
+                    "auto",
+                    "bernoulli",
+                    "categorical",
+                    "gaussian",
+                    "multinomial",
+                    "negative_binomial",
+                    "poisson",
+                    "student_t",
+                }
+            ),
+            Mapping,
+        ],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "batch_norm": ["boolean"],
         "feature": [StrOptions({"median", "mean", "active"})],
@@ -317,20 +337,28 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: ArrayLike, y: Any = None, *, X_val: ArrayLike | None = None, **refused: Any
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        X_val: Any = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Learn the hierarchy from rows without labels.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training rows.
+        X : {array-like, data frame, sparse matrix, rows on disk} of shape (n_samples, n_features)
+            Training rows; NaN, None and NA mark missing entries. Rows that are not in memory are
+            read a block at a time: a memory map, an array that can be sliced (HDF5, zarr), a
+            Parquet file or dataset opened by pyarrow, or an object that gives batches of rows
+            anew each time it is iterated over.
         y : Ignored
             Not used, present for API consistency by convention.
-        X_val : array-like of shape (n_validation_samples, n_features), default=None
+        X_val : as X, of shape (n_validation_samples, n_features), default=None
             Rows to stop on; without them, early stopping holds some rows of `X` out.
-        **refused
-            `sample_weight` can't be used yet, and is refused.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A pass over the rows meets each of them on average in proportion to its weight.
 
         Returns
         -------
@@ -343,7 +371,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             If a parameter or a column can't be used, if training gives no finite loss, or if the
             checkpoint's file is damaged.
         TypeError
-            If `X` is sparse, or an argument is unknown.
+            If an argument is unknown, or `X` is an iterator, which can be read once only.
         OSError
             If the checkpoint can't be written; what was kept before is still there.
 
@@ -353,46 +381,62 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             If a KeyboardInterrupt ended training; the best weights so far are kept. Before the
             end of the first epoch there are none, and the interrupt is passed on.
         """
-        from skrgvae.fitting import initial_module, resolve_device, train
+        from skrgvae.fitting import initial_module, on_device, resolve_device, train
         from skrgvae.model import Model
 
-        _refuse_arguments("fit", refused)
         with self._all_or_nothing():
             previous = getattr(self, "_model", None) if self.warm_start else None
             self.__dict__.pop("_progress", None)
-            table = self._check_table(X, reset=True, dtype=training_dtype(X))
-            layer_sizes = self._resolve_layer_sizes(table, previous)
-            held_out = None if X_val is None else self._check_table(X_val)
+            rows = self._check_table(X, reset=True, narrow=True)
+            rows, weights = _weighted(rows, sample_weight)
+            held_out, held_out_weights = None, None
+            if X_val is not None:
+                held_out = self._check_table(X_val, narrow=True)
             stops = self.early_stopping
             if stops == "auto":
-                stops = held_out is not None or len(table) > 10_000
+                stops = held_out is not None or rows.n_rows > 10_000
             if not stops:
                 held_out = None
             device = resolve_device(self.device)
             seed, snapshot, save = self._draw_seed(), None, None
             if self.checkpoint is not None:
-                checkpoint = self._open_checkpoint(table, held_out, previous, device, seed)
+                sources = {"rows": rows, "held out": held_out}
+                checkpoint = self._open_checkpoint(sources, weights, previous, device, seed)
                 seed, snapshot = checkpoint.load() or (seed, None)
                 save = partial(checkpoint.save, seed)
             if stops and held_out is None:
-                table, held_out = split_rows(table, self.validation_fraction, seed)
-            architecture = self._resolve_architecture(table, layer_sizes)
+                training, holding = split_rows(rows.n_rows, self.validation_fraction, seed)
+                rows, held_out = rows.part(training), rows.part(holding)
+                if weights is not None:
+                    weights, held_out_weights = weights[training], weights[holding]
+            summary = summarise(blocks_of(rows), weights)
+            architecture = self._resolve_architecture(rows, summary, previous)
             if previous is None:
-                module = initial_module(table, architecture, seed)
+                module = initial_module(summary, architecture, seed)
             else:
                 module = _module_to_go_on_with(previous, architecture, "warm_start=False")
 
             def attributes_after(history: History) -> dict[str, Any]:
                 model = Model.from_module(module, seed, device)
-                return self._fitted_attributes(model, table, history, len(history.epochs))
+                return self._fitted_attributes(model, summary, history, len(history.epochs))
 
             warm = previous is not None
-            plan = self._plan(architecture, len(table), stops=bool(stops), warm=warm)
+            plan = self._plan(architecture, rows.n_rows, stops=bool(stops), warm=warm)
             callbacks = EpochCallbacks(self, X, y, plan.max_iter)
             hooks = _FitHooks(callbacks, self.verbose, attributes_after)
             callbacks.begin_fit()
-            model, run = train(module, table, held_out, plan, seed, device, hooks, snapshot, save)
-            attributes = self._fitted_attributes(model, table, run.history, run.best)
+            model, run = train(
+                module,
+                on_device(rows, device, weights),
+                None if held_out is None else on_device(held_out, device, held_out_weights),
+                summary,
+                plan,
+                seed,
+                hooks,
+                snapshot,
+                save,
+            )
+            attributes = self._fitted_attributes(model, summary, run.history, run.best)
             callbacks.end_fit(attributes)
             self.__dict__.update(attributes)
         if run.interrupted:
@@ -405,21 +449,23 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: ArrayLike, y: Any = None, **refused: Any) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Learn from one pass over some rows, going on from earlier calls.
 
-        The first call fixes the family and scale of every column, and the warm-up of the KL is
-        planned over `max_iter` passes over its rows; the learning rate stays constant. After a
-        `fit`, training goes on from its weights with the full weight of the KL.
+        The first call fixes the family, the scale and the categories of every column, and the
+        warm-up of the KL is planned over `max_iter` passes over its rows; the learning rate stays
+        constant. After a `fit`, training goes on from its weights with the full weight of the KL.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : as for `fit`, of shape (n_samples, n_features)
             Rows to learn from.
         y : Ignored
             Not used, present for API consistency by convention.
-        **refused
-            `sample_weight` can't be used yet, and is refused.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As for `fit`.
 
         Returns
         -------
@@ -432,10 +478,9 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             If a parameter or a column can't be used, if a parameter asks for another network
             than that of the earlier calls, or if `checkpoint` is given: it keeps what `fit` does.
         """
-        from skrgvae.fitting import Progress, initial_module, resolve_device, train_on
+        from skrgvae.fitting import Progress, initial_module, on_device, resolve_device, train_on
         from skrgvae.training import History
 
-        _refuse_arguments("partial_fit", refused)
         if self.checkpoint is not None:
             raise ValueError(
                 "checkpoint keeps the state of fit, partial_fit needs checkpoint=None: keep the "
@@ -444,49 +489,62 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         with self._all_or_nothing():
             previous: Model | None = getattr(self, "_model", None)
             first = previous is None
-            table = self._check_table(X, reset=first, dtype=training_dtype(X))
+            rows = self._check_table(X, reset=first, narrow=True)
+            rows, weights = _weighted(rows, sample_weight)
             progress: Progress | None = getattr(self, "_progress", None)
             if progress is None:
-                progress = Progress(len(table), self._draw_seed(), warm=not first)
-            layer_sizes = self._resolve_layer_sizes(table, previous)
+                progress = Progress(rows.n_rows, self._draw_seed(), warm=not first)
+            summary = summarise(blocks_of(rows), weights)
             if previous is None:
-                module = initial_module(
-                    table, self._resolve_architecture(table, layer_sizes), progress.seed
-                )
+                architecture = self._resolve_architecture(rows, summary, None)
+                module = initial_module(summary, architecture, progress.seed)
                 history = History()
             else:
-                architecture = self._architecture(layer_sizes, previous.architecture.families)
+                architecture = self._architecture_like(previous)
                 module = _module_to_go_on_with(previous, architecture, "a new encoder")
                 history = History.from_dict(self.history_)
             plan = self._plan(
                 module.architecture, progress.n_rows, stops=False, warm=progress.warm
             )
             device = resolve_device(self.device)
-            model, epoch, progress = train_on(module, table, plan, progress, device)
+            model, epoch, progress = train_on(
+                module, on_device(rows, device, weights), plan, progress
+            )
             history.epochs.append(epoch)
             self.__dict__.update(
-                self._fitted_attributes(model, table, history, len(history.epochs)),
+                self._fitted_attributes(model, summary, history, len(history.epochs)),
                 _progress=progress,
             )
         return self
 
-    def transform(self, X: ArrayLike) -> Any:
+    def transform(self, X: Any, *, out: NDArray[np.floating] | None = None) -> Any:
         """Features of the chosen layers, side by side, bottom to top.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : as for `fit`, of shape (n_samples, n_features)
+            Categories that `fit` has not seen are missing entries.
+        out : ndarray of shape (n_samples, n_emitted), default=None
+            Where to write the features, a memory map for example.
 
         Returns
         -------
         {ndarray, scipy.sparse.csr_array} of shape (n_samples, n_emitted)
             The statistic `feature` of the posterior of every unit in `layers`, in float32 for
-            float32 input, else float64. It depends on the row alone.
+            float32 input, else float64. It depends on the row alone; a row of which nothing is
+            known has the features of the prior.
         """
         check_is_fitted(self)
-        table = self._check_table(X)
-        features = self._model.features(table, self.feature, self._emitted())
-        return csr_array(features) if self.sparse_output else features
+        emitted = self._emitted()
+        if out is not None and self.sparse_output:
+            raise ValueError("out must be None with sparse_output=True.")
+        rows = self._check_table(X)
+        if self.sparse_output:
+            pieces = self._model.feature_pieces(rows, self.feature, emitted)
+            return vstack([csr_array(part) for _, part in pieces], format="csr")
+        if out is not None:
+            _check_out(out, (rows.n_rows, self._n_features_out))
+        return self._model.features(rows, self.feature, emitted, out)
 
     def inverse_transform(self, Z: Any) -> NDArray[np.floating]:
         """Expected rows given emitted values.
@@ -501,7 +559,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            E[x | z].
+            E[x | z], of a categorical column the likeliest category.
 
         Raises
         ------
@@ -531,7 +589,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         ]
         for layer, part in zip(emitted, slices, strict=True):
             layers[layer] = values[:, part]
-        return self._model.decode(layers)
+        return self._columns.decode(self._model.decode(layers))
 
     def score_samples(self, X: ArrayLike, n_importance_samples: int = 1) -> NDArray[np.floating]:
         """Lower bound of the log-density of every row, in nats and in the units of the data.
@@ -558,7 +616,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             )
         return self._model.score(self._check_table(X), int(n_importance_samples))
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> float:
         """Mean ELBO of the rows, in nats per sample; larger is better.
 
         Parameters
@@ -566,12 +624,15 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         X : array-like of shape (n_samples, n_features)
         y : Ignored
             Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean.
 
         Returns
         -------
         float
         """
-        return float(self.score_samples(X).mean(dtype=np.float64))
+        scores = self.score_samples(X).astype(np.float64)
+        return float(np.average(scores, weights=_checked_weights(len(scores), sample_weight)))
 
     def sample(self, n_samples: int = 1) -> NDArray[np.float64]:
         """Draw new rows from the generative model.
@@ -590,7 +651,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                 f"Invalid value for 'n_samples': {n_samples}. The sampling requires at least one "
                 "sample."
             )
-        return self._model.sample(int(n_samples), self._draw_seed())
+        return self._columns.decode(self._model.sample(int(n_samples), self._draw_seed()))
 
     def unit_summary(self, X: ArrayLike) -> Any:
         """What every emitted unit does on some rows.
@@ -634,18 +695,22 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             names += [f"layer{layer}_{unit:0{width}d}" for unit in range(size)]
         return np.asarray(names, dtype=object)
 
-    def impute(self, X: ArrayLike) -> None:
-        """Not available yet: missing values are refused everywhere.
+    def impute(self, X: Any) -> Any:
+        """Rows with their missing entries replaced by what the model expects of them.
 
-        Raises
-        ------
-        NotImplementedError
-            Always.
+        Parameters
+        ----------
+        X : as for `fit`, of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, data frame} of shape (n_samples, n_features)
+            E[x | what is known of the row], of a categorical column the likeliest category; a
+            data frame for a data frame. A column without any entry in `fit` gets zeros.
         """
-        raise NotImplementedError(
-            "impute is not available yet, as missing values are not. Use "
-            "sklearn.impute.SimpleImputer or IterativeImputer before the encoder."
-        )
+        check_is_fitted(self)
+        table = self._model.impute(self._check_table(X))
+        return self._columns.decode(table, like=X if is_frame(X) else None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted encoder to a file without code in it.
@@ -722,7 +787,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         off, on = layers[0].copy(), layers[0]
         np.fill_diagonal(off, 0.0)
         np.fill_diagonal(on, self._active_means)
-        return self._model.decode(layers) - self._model.decode([off, *layers[1:]])
+        return self._model.effects(layers, [off, *layers[1:]])
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave callbacks out once they have done their work: they may hold anything."""
@@ -735,6 +800,10 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
         return tags
 
     @property
@@ -753,21 +822,21 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             self.__dict__.update(before)
             raise
 
-    def _check_table(
-        self, X: Any, reset: bool = False, dtype: Any = (np.float64, np.float32)
-    ) -> NDArray[np.floating]:
-        check_columns(X, self.categorical_features)
-        dtypes = list(dtype) if isinstance(dtype, tuple) else dtype
-        # Batches are gathered row by row, which a table stored column by column makes slow.
-        return validate_data(self, X, reset=reset, dtype=dtypes, order="C")
+    def _check_table(self, X: Any, reset: bool = False, narrow: bool = False) -> Source:
+        """X as rows of numbers, compared with what `fit` saw or, with `reset`, learned from."""
+        columns = None if reset else self._columns
+        opener = Opener(self, columns, self.categorical_features, narrow)
+        rows = opener.open(X)
+        self._columns = opener.learned()
+        return rows
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _open_checkpoint(
         self,
-        table: NDArray[np.floating],
-        held_out: NDArray[np.floating] | None,
+        sources: Mapping[str, Source | None],
+        weights: NDArray[np.float64] | None,
         previous: Model | None,
         device: str,
         seed: int,
@@ -784,41 +853,52 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         parameters["seed"] = None if self.random_state is None else seed
         parameters["device"] = device
         parameters["names"] = getattr(self, "feature_names_in_", None)
-        arrays = {"table": table}
-        if held_out is not None:
-            arrays["held out"] = held_out
-        if previous is not None:
-            arrays.update(previous.arrays)
-        return Checkpoint(self.checkpoint, fingerprint(parameters, arrays))
+        parameters["columns"] = self._columns.as_json()
+        arrays = {} if previous is None else dict(previous.arrays)
+        if weights is not None:
+            arrays["weights"] = weights
+        return Checkpoint(self.checkpoint, fingerprint(parameters, arrays, sources))
 
     def _emitted(self) -> tuple[int, ...]:
         """Layers that `transform` emits now; parameters may have been set after `fit`."""
         self._validate_params()
         return resolve_layers(self.layers, len(self.layer_sizes_))
 
-    def _resolve_layer_sizes(
-        self, table: NDArray[np.floating], previous: Model | None
-    ) -> tuple[int, ...]:
-        if previous is not None and isinstance(self.layer_sizes, str):
-            return previous.architecture.layer_sizes  # what "auto" became
-        return resolve_layer_sizes(self.layer_sizes, table)
-
     def _resolve_architecture(
-        self, table: NDArray[np.floating], layer_sizes: tuple[int, ...]
+        self, rows: Source, summary: Summary, previous: Model | None
     ) -> Architecture:
-        from skrgvae.likelihoods import FAMILIES, resolve_auto
+        """The network that the parameters ask for, over the columns of these rows."""
+        from skrgvae.likelihoods import FAMILIES, check_families, resolve_auto
 
-        families = resolve_likelihood(
-            self.likelihood,
-            table,
-            resolve_auto(table),
-            getattr(self, "feature_names_in_", None),
-            tuple(FAMILIES),
+        if previous is not None and isinstance(self.layer_sizes, str):
+            layer_sizes = previous.architecture.layer_sizes  # what "auto" became
+        else:
+            layer_sizes = resolve_layer_sizes(self.layer_sizes, summary.rows)
+        names = getattr(self, "feature_names_in_", None)
+        n_categories = self._columns.n_categories
+        auto = resolve_auto(summary, n_categories, rows.is_sparse)
+        families = resolve_likelihood(self.likelihood, auto, names, tuple(FAMILIES))
+        check_families(families.tolist(), summary, names)
+        marked = np.flatnonzero(summary.has_missing)
+        return self._architecture(
+            layer_sizes, families.tolist(), n_categories, tuple(marked.tolist())
         )
-        return self._architecture(layer_sizes, families.tolist())
 
-    def _architecture(self, layer_sizes: tuple[int, ...], families: Sequence[str]) -> Architecture:
-        """The network that the parameters ask for, over columns of these families."""
+    def _architecture_like(self, previous: Model) -> Architecture:
+        """The network that the parameters ask for, over the columns of an earlier call."""
+        before = previous.architecture
+        layer_sizes = before.layer_sizes
+        if not isinstance(self.layer_sizes, str):
+            layer_sizes = resolve_layer_sizes(self.layer_sizes, np.empty((0, 0)))
+        return self._architecture(layer_sizes, before.families, before.n_categories, before.marked)
+
+    def _architecture(
+        self,
+        layer_sizes: tuple[int, ...],
+        families: Sequence[str],
+        n_categories: tuple[int, ...],
+        marked: tuple[int, ...],
+    ) -> Architecture:
         from skrgvae.network import Architecture
 
         resolve_layers(self.layers, len(layer_sizes))
@@ -828,6 +908,8 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                 self.hidden_layer_sizes, len(layer_sizes)
             ),
             families=tuple(families),
+            n_categories=n_categories,
+            marked=marked,
             latent=self.latent,
             posterior=self.posterior,
             batch_norm=bool(self.batch_norm),
@@ -855,13 +937,10 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         )
 
     def _fitted_attributes(
-        self, model: Model, table: NDArray[np.floating], history: History, best: int
+        self, model: Model, summary: Summary, history: History, best: int
     ) -> dict[str, Any]:
-        architecture = model.architecture
-        step = -(-len(table) // MAX_SUMMARY_ROWS)
-        rows = table[::step]
-        sizes = architecture.layer_sizes
-        values = model.features(rows, "median", range(len(sizes)))
+        sizes = model.architecture.layer_sizes
+        values = model.features(ArrayRows(summary.rows), "median", range(len(sizes)))
         bottom = values[:, : sizes[0]]
         n_active = np.maximum((bottom > 0).sum(axis=0), 1)
         active_means = np.where(bottom > 0, bottom, 0).sum(axis=0) / n_active
@@ -945,12 +1024,28 @@ def _module_to_go_on_with(
     return previous.new_module()
 
 
-def _refuse_arguments(method: str, refused: Mapping[str, Any]) -> None:
-    for name, value in refused.items():
-        if name != "sample_weight":
-            raise TypeError(f"{method} got an unexpected keyword argument {name!r}")
-        if value is not None:
-            raise ValueError(
-                "sample_weight can't be used yet. Repeat or resample the rows according to "
-                "their weights instead."
-            )
+def _weighted(
+    rows: Source, sample_weight: ArrayLike | None
+) -> tuple[Source, NDArray[np.float64] | None]:
+    """Rows whose weight is not zero, and their weights."""
+    weights = _checked_weights(rows.n_rows, sample_weight)
+    if weights is None or weights.all():
+        return rows, weights
+    some = np.flatnonzero(weights)
+    return rows.part(some), weights[some]
+
+
+def _checked_weights(n_rows: int, sample_weight: ArrayLike | None) -> NDArray[np.float64] | None:
+    if sample_weight is None:
+        return None
+    weights = check_sample_weight(sample_weight, np.empty((n_rows, 0)))
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
+
+
+def _check_out(out: Any, shape: tuple[int, int]) -> None:
+    if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
+        raise TypeError(f"out must be an ndarray of floats. Got {type(out).__name__}.")
+    if out.shape != shape or not out.flags.writeable:
+        raise ValueError(f"out must be writeable and have the shape {shape}. Got {out.shape}.")

@@ -1,4 +1,4 @@
-"""From an array and resolved parameters to a trained model."""
+"""From rows and resolved parameters to a trained model."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skrgvae.data.sources import ArrayRows, Source, n_batches
+from skrgvae.data.summary import Summary
 from skrgvae.model import Model, score_rows
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.torch_modes import own_modes
 from skrgvae.training import (
+    Average,
     Epoch,
     Hooks,
     Rows,
@@ -60,41 +63,49 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def on_device(rows: Source, device: str, weights: NDArray[np.float64] | None) -> Rows:
+    """Rows with their weights, to be handed out on a device."""
+    return Rows(rows, torch.device(device), weights)
+
+
 @own_modes()
-def initial_module(
-    table: NDArray[np.floating], architecture: Architecture, seed: int
-) -> Hierarchy:
+def initial_module(summary: Summary, architecture: Architecture, seed: int) -> Hierarchy:
     """A module with drawn weights and the statistics of the training rows."""
     module = Hierarchy(architecture)
-    module.likelihood.set_statistics(table)
+    module.likelihood.set_statistics(summary)
     module.draw(torch.Generator().manual_seed(seed))
     return module
 
 
 def new_trainer(
-    module: Hierarchy, plan: Plan, n_rows: int, seed: int, device: str, decay: bool = True
+    module: Hierarchy,
+    plan: Plan,
+    n_batches: int,
+    seed: int,
+    device: torch.device,
+    decay: bool = True,
 ) -> Trainer:
-    """A trainer for a module, planned for `max_iter` passes over `n_rows` rows."""
+    """A trainer for a module, planned for `max_iter` passes of so many batches."""
     schedule = Schedule(
-        n_steps=plan.max_iter * -(-n_rows // plan.batch_size),
+        n_steps=plan.max_iter * n_batches,
         learning_rate=plan.learning_rate,
         kl_weight=plan.kl_weight,
         kl_warmup=plan.kl_warmup,
         decay=decay,
     )
     settings = Settings(plan.optimizer, plan.batch_size, plan.free_bits, plan.sparsity_penalty)
-    module = module.to(torch.device(device))
+    module = module.to(device)
     return Trainer(module, module.architecture.layer_sizes, schedule, settings, seed)
 
 
 @own_modes()
 def train(
     module: Hierarchy,
-    table: NDArray[np.floating],
-    held_out: NDArray[np.floating] | None,
+    rows: Rows,
+    held_out: Rows | None,
+    summary: Summary,
     plan: Plan,
     seed: int,
-    device: str,
     hooks: Hooks | None = None,
     snapshot: Snapshot | None = None,
     save: Callable[[Snapshot], None] | None = None,
@@ -105,11 +116,12 @@ def train(
     ----------
     module : Hierarchy
         With the weights to start from; trained in place.
-    table, held_out : ndarray of shape (n_rows, n_columns)
+    rows, held_out : Rows
         Rows to train on, and rows to choose and stop on.
+    summary : Summary
+        Of the rows.
     plan : Plan
     seed : int
-    device : str
     hooks : Hooks or None
     snapshot : Snapshot or None
         Of an earlier training like this one, to go on from.
@@ -126,15 +138,16 @@ def train(
     ValueError
         If training gives no finite loss, or weights without a finite bound.
     """
-    trainer = new_trainer(module, plan, len(table), seed, device)
+    trainer = new_trainer(module, plan, rows.n_batches(plan.batch_size), seed, rows.device)
 
     def validate() -> float:
         assert held_out is not None
-        return float(score_rows(module, held_out, seed).mean(dtype=np.float64))
+        scores = score_rows(module, held_out.source, seed)
+        return float(np.average(scores.astype(np.float64), weights=held_out.weights))
 
     run = fit_epochs(
         trainer,
-        Rows(table, torch.device(device)),
+        rows,
         plan.max_iter,
         validate if held_out is not None else None,
         plan.stopping,
@@ -142,13 +155,14 @@ def train(
         None if snapshot is None else restore(trainer, snapshot),
         None if save is None else lambda run: save(take_snapshot(trainer, run)),
     )
-    _check_bound(module, table, seed)
-    return Model.from_module(module, seed, device), run
+    _check_bound(module, summary, seed)
+    return Model.from_module(module, seed, str(rows.device)), run
 
 
-def _check_bound(module: Hierarchy, table: NDArray[np.floating], seed: int) -> None:
+def _check_bound(module: Hierarchy, summary: Summary, seed: int) -> None:
     """Refuse weights that only the steps themselves have seen: the last one may be too long."""
-    if not np.isfinite(score_rows(module, table[:MAX_CHECKED_ROWS], seed)).all():
+    rows = ArrayRows(summary.rows[:MAX_CHECKED_ROWS])
+    if not np.isfinite(score_rows(module, rows, seed)).all():
         raise ValueError(
             "The trained network gives no finite bound. Try a smaller learning_rate, "
             "batch_norm=True, or columns scaled to comparable ranges."
@@ -166,24 +180,32 @@ class Progress:
     seed : int
     warm : bool
         Whether the stream started from a fitted model, so that the KL needs no warm-up.
-    trainer : dict or None
-        State of the trainer after the last call.
+    trainer, average : dict or None
+        State of the trainer, and of the average over its steps, after the last call.
     """
 
     n_rows: int
     seed: int
     warm: bool
     trainer: dict[str, Any] | None = None
+    average: dict[str, Any] | None = None
 
 
 @own_modes()
 def train_on(
-    module: Hierarchy, table: NDArray[np.floating], plan: Plan, progress: Progress, device: str
+    module: Hierarchy, rows: Rows, plan: Plan, progress: Progress
 ) -> tuple[Model, Epoch, Progress]:
-    """One pass over some rows of a stream, at a constant learning rate."""
-    trainer = new_trainer(module, plan, progress.n_rows, progress.seed, device, decay=False)
-    if progress.trainer is not None:
+    """One pass over some rows of a stream, at a constant learning rate.
+
+    The model has the average over the steps: a stream has no end to lower the rate towards.
+    """
+    first = n_batches(progress.n_rows, plan.batch_size)
+    trainer = new_trainer(module, plan, first, progress.seed, rows.device, decay=False)
+    trainer.average = average = Average(module)
+    if progress.trainer is not None and progress.average is not None:
         trainer.load_state(progress.trainer)
-    epoch = trainer.epoch(Rows(table, torch.device(device)))
-    model = Model.from_module(module, progress.seed, device)
-    return model, epoch, replace(progress, trainer=trainer.state())
+        average.load_state(progress.average)
+    epoch = trainer.epoch(rows)
+    progress = replace(progress, trainer=trainer.state(), average=average.state())
+    average.apply()
+    return Model.from_module(module, progress.seed, str(rows.device)), epoch, progress

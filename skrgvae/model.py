@@ -1,4 +1,4 @@
-"""A trained network as plain arrays, and what can be asked of it: arrays in, arrays out."""
+"""A trained network as plain arrays, and what can be asked of it: rows in, arrays out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skrgvae.data.sources import BLOCK, ArrayRows, Source
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.noise import normal_noise, row_keys
 from skrgvae.torch_modes import own_modes
 
-# Numbers per tensor in one piece of work: 4 million (16 MB in float32) keep the passes long and
-# the memory small.
-PIECE = 2**22
 # Rows in one piece at least: for a handful of rows the matrix products take another path, whose
 # rounding differs, and a row's features would depend on how many rows came with it.
 MIN_ROWS = 16
@@ -77,73 +75,128 @@ class Model:
     @own_modes()
     @torch.no_grad()
     def features(
-        self, table: NDArray[np.floating], statistic: str, layers: Sequence[int]
+        self,
+        rows: Source,
+        statistic: str,
+        layers: Sequence[int],
+        out: NDArray[np.floating] | None = None,
     ) -> NDArray[np.floating]:
         """A statistic of q for the given layers, of one deterministic top-down pass.
 
         Parameters
         ----------
-        table : ndarray of shape (n_rows, n_columns), float32 or float64
+        rows : Source
         statistic : "median", "mean" or "active"
         layers : sequence of int
+        out : ndarray or None
+            Where to write; None: a new array of the rows' dtype.
 
         Returns
         -------
-        ndarray of shape (n_rows, sum of the layers' sizes), of the table's dtype
+        ndarray of shape (n_rows, sum of the layers' sizes)
         """
-        module = self.module(_dtype_of(table))
-        of = getattr(module.law, statistic)
-        sizes = self.architecture.layer_sizes
-        out = np.empty((len(table), sum(sizes[layer] for layer in layers)), table.dtype)
-        for where, rows in _pieces(table, table.shape[1] + sum(sizes)):
-            messages = module.messages(torch.from_numpy(rows).to(_device_of(module)))
-            records = module.descend(messages, noise=None)
-            parts = [of(records[layer].loc_q, records[layer].scale_q) for layer in layers]
-            _put(out, where, torch.cat(parts, dim=1))
+        if out is None:
+            sizes = self.architecture.layer_sizes
+            out = np.empty((rows.n_rows, sum(sizes[layer] for layer in layers)), rows.dtype)
+        for where, part in self.feature_pieces(rows, statistic, layers):
+            out[where] = part
         return out
 
-    def score(self, table: NDArray[np.floating], n_samples: int) -> NDArray[np.floating]:
+    def feature_pieces(
+        self, rows: Source, statistic: str, layers: Sequence[int]
+    ) -> Iterator[tuple[slice, NDArray[np.floating]]]:
+        """The same, some rows at a time, and where they stand."""
+        module = self.module(_dtype_of(rows))
+        for where, table in _pieces(rows, rows.n_columns + sum(self.architecture.layer_sizes)):
+            yield where, _features(module, table, statistic, layers)[: where.stop - where.start]
+
+    def score(self, rows: Source, n_samples: int) -> NDArray[np.floating]:
         """ELBO (one sample) or importance-weighted bound (more) of every row, in nats.
 
         Returns
         -------
-        ndarray of shape (n_rows,), of the table's dtype
+        ndarray of shape (n_rows,), of the rows' dtype
         """
-        return score_rows(self.module(_dtype_of(table)), table, self.seed, n_samples)
+        return score_rows(self.module(_dtype_of(rows)), rows, self.seed, n_samples)
 
     @own_modes()
     @torch.no_grad()
-    def elbo_draws(self, table: NDArray[np.floating], n_draws: int) -> NDArray[np.floating]:
+    def elbo_draws(self, rows: Source, n_draws: int) -> NDArray[np.floating]:
         """ELBO of every row by each of several joint samples, in nats; the first is the score.
 
         Returns
         -------
-        ndarray of shape (n_draws, n_rows), of the table's dtype
+        ndarray of shape (n_draws, n_rows), of the rows' dtype
         """
-        module = self.module(_dtype_of(table))
-        return np.stack([_elbo(module, table, self.seed, number) for number in range(n_draws)])
+        module = self.module(_dtype_of(rows))
+        return np.stack([_elbo(module, rows, self.seed, number) for number in range(n_draws)])
 
     @own_modes()
     @torch.no_grad()
     def decode(self, values: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
-        """E[x | z] in data units for values of all layers, bottom first.
+        """E[x | z], of a categorical column the likeliest category, in data units.
 
         Parameters
         ----------
         values : sequence of ndarray of shape (n_rows, n_units)
+            Of all layers, bottom first.
 
         Returns
         -------
         ndarray of shape (n_rows, n_columns), of the values' dtype
         """
-        joined = np.concatenate(values, axis=1)
-        module = self.module(_dtype_of(joined))
-        sizes = self.architecture.layer_sizes
-        n_columns = len(self.architecture.families)
-        out = np.empty((len(joined), n_columns), joined.dtype)
-        for where, rows in _pieces(joined, n_columns + sum(sizes)):
-            layers = torch.from_numpy(rows).to(_device_of(module)).split(sizes, dim=1)
+        module = self.module(_dtype_of(values[0]))
+        out = np.empty((len(values[0]), len(self.architecture.families)), values[0].dtype)
+        for where, layers in self._layer_pieces(module, values):
             _put(out, where, module.likelihood.mean(module.top_down.decode(layers)))
+        return out
+
+    @own_modes()
+    @torch.no_grad()
+    def effects(
+        self, on: Sequence[NDArray[np.floating]], off: Sequence[NDArray[np.floating]]
+    ) -> NDArray[np.floating]:
+        """What every column gains from values of all layers over other values of them.
+
+        Parameters
+        ----------
+        on, off : sequence of ndarray of shape (n_rows, n_units)
+            Bottom first.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_columns), of the values' dtype
+            E[x | on] - E[x | off]; of a categorical column half the sum of the absolute changes
+            of its probabilities.
+        """
+        module = self.module(_dtype_of(on[0]))
+        out = np.empty((len(on[0]), len(self.architecture.families)), on[0].dtype)
+        pieces = zip(self._layer_pieces(module, on), self._layer_pieces(module, off), strict=True)
+        for (where, layers_on), (_, layers_off) in pieces:
+            expected = [
+                module.likelihood.expectation(module.top_down.decode(layers))
+                for layers in (layers_on, layers_off)
+            ]
+            _put(out, where, module.likelihood.effect(*expected))
+        return out
+
+    @own_modes()
+    @torch.no_grad()
+    def impute(self, rows: Source) -> NDArray[np.floating]:
+        """Rows with their missing entries at what the model expects of them.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_columns), of the rows' dtype
+        """
+        module = self.module(_dtype_of(rows))
+        out = np.empty((rows.n_rows, rows.n_columns), rows.dtype)
+        for where, table in _pieces(rows, rows.n_columns + sum(self.architecture.layer_sizes)):
+            observed = module.likelihood.observe(torch.from_numpy(table).to(_device_of(module)))
+            values = [record.value for record in module.posterior(observed, noise=None)]
+            expected = module.likelihood.expectation(module.top_down.decode(values), observed)
+            point = module.likelihood.point(expected).cpu().numpy()
+            out[where] = np.where(np.isnan(table), point, table)[: where.stop - where.start]
         return out
 
     @own_modes()
@@ -166,27 +219,48 @@ class Model:
 
     @own_modes()
     @torch.no_grad()
-    def unit_kl(self, table: NDArray[np.floating]) -> list[NDArray[np.float64]]:
+    def unit_kl(self, rows: Source) -> list[NDArray[np.float64]]:
         """Mean KL of every unit over the rows, by one joint sample per row, in nats.
 
         Returns
         -------
         list of ndarray of shape (n_units,), bottom layer first
         """
-        module = self.module(_dtype_of(table))
+        module = self.module(_dtype_of(rows))
         totals = [np.zeros(size) for size in self.architecture.layer_sizes]
-        for where, rows, noise in _noisy_pieces(module, table, self.seed):
-            records = module.descend(module.messages(rows), noise)
+        for where, table, noise in _noisy_pieces(module, rows, self.seed):
+            records = module.descend(module.messages(table), noise)
             for total, record in zip(totals, records, strict=True):
                 kl = module.kl(record)[: where.stop - where.start]
                 total += kl.double().sum(dim=0).cpu().numpy()
-        return [total / len(table) for total in totals]
+        return [total / rows.n_rows for total in totals]
+
+    def _layer_pieces(
+        self, module: Hierarchy, values: Sequence[NDArray[np.floating]]
+    ) -> Iterator[tuple[slice, Sequence[Tensor]]]:
+        """Values of all layers for some rows at a time, and where they stand."""
+        sizes = self.architecture.layer_sizes
+        joined = ArrayRows(np.concatenate(values, axis=1))
+        for where, part in _pieces(joined, len(self.architecture.families) + sum(sizes)):
+            yield where, torch.from_numpy(part).to(_device_of(module)).split(sizes, dim=1)
+
+
+@own_modes()
+@torch.no_grad()
+def _features(
+    module: Hierarchy, table: NDArray[np.floating], statistic: str, layers: Sequence[int]
+) -> NDArray[np.floating]:
+    of = getattr(module.law, statistic)
+    messages = module.messages(torch.from_numpy(table).to(_device_of(module)))
+    records = module.descend(messages, noise=None)
+    parts = [of(records[layer].loc_q, records[layer].scale_q) for layer in layers]
+    return torch.cat(parts, dim=1).cpu().numpy()
 
 
 @own_modes()
 @torch.no_grad()
 def score_rows(
-    module: Hierarchy, table: NDArray[np.floating], seed: int, n_samples: int = 1
+    module: Hierarchy, rows: Source, seed: int, n_samples: int = 1
 ) -> NDArray[np.floating]:
     """Bound of every row (nats): the ELBO for one sample, else the importance-weighted bound.
 
@@ -194,39 +268,37 @@ def score_rows(
     over pieces of samples so that any k fits in memory.
     """
     if n_samples > 1:
-        return _importance_weighted(module, table, seed, n_samples)
-    return _elbo(module, table, seed, sample=0)
+        return _importance_weighted(module, rows, seed, n_samples)
+    return _elbo(module, rows, seed, sample=0)
 
 
-def _elbo(
-    module: Hierarchy, table: NDArray[np.floating], seed: int, sample: int
-) -> NDArray[np.floating]:
+def _elbo(module: Hierarchy, rows: Source, seed: int, sample: int) -> NDArray[np.floating]:
     """ELBO of every row by its joint sample of that number."""
-    out = np.empty(len(table), table.dtype)
-    for where, rows, noise in _noisy_pieces(module, table, seed, sample):
-        terms = module(rows, noise)
+    out = np.empty(rows.n_rows, rows.dtype)
+    for where, table, noise in _noisy_pieces(module, rows, seed, sample):
+        terms = module(table, noise)
         kl = torch.stack([layer.sum(dim=1) for layer in terms.kl]).sum(dim=0)
         _put(out, where, terms.log_likelihood - kl)
     return out
 
 
 def _importance_weighted(
-    module: Hierarchy, table: NDArray[np.floating], seed: int, n_samples: int
+    module: Hierarchy, rows: Source, seed: int, n_samples: int
 ) -> NDArray[np.floating]:
     sizes = module.architecture.layer_sizes
-    width = table.shape[1] + sum(sizes)
+    width = rows.n_columns + sum(sizes)
     # As many samples as fill a piece with the fewest rows that one has.
-    samples_per_piece = max(1, min(n_samples, PIECE // (MIN_ROWS * width)))
+    samples_per_piece = max(1, min(n_samples, BLOCK // (MIN_ROWS * width)))
     device = _device_of(module)
-    out = np.empty(len(table), table.dtype)
-    for where, rows in _pieces(table, width * samples_per_piece):
-        keys = row_keys(rows, seed)
-        total = torch.full((len(rows),), -torch.inf, dtype=torch.float64, device=device)
+    out = np.empty(rows.n_rows, rows.dtype)
+    for where, table in _pieces(rows, width * samples_per_piece):
+        keys = row_keys(table, seed)
+        total = torch.full((len(table),), -torch.inf, dtype=torch.float64, device=device)
         for first in range(0, n_samples, samples_per_piece):
             samples = range(first, min(first + samples_per_piece, n_samples))
             noise = torch.from_numpy(normal_noise(keys, sum(sizes), samples).astype(table.dtype))
             weights = module.log_weights(
-                torch.from_numpy(rows).to(device), noise.to(device).split(sizes, dim=-1)
+                torch.from_numpy(table).to(device), noise.to(device).split(sizes, dim=-1)
             )
             total = torch.logaddexp(total, torch.logsumexp(weights.double(), dim=0))
         _put(out, where, total - math.log(n_samples))
@@ -234,39 +306,34 @@ def _importance_weighted(
 
 
 def _noisy_pieces(
-    module: Hierarchy, table: NDArray[np.floating], seed: int, sample: int = 0
+    module: Hierarchy, rows: Source, seed: int, sample: int = 0
 ) -> Iterator[tuple[slice, Tensor, Sequence[Tensor]]]:
     """Where rows stand, the rows, and the noise of one sample per row, bottom layer first."""
     sizes = module.architecture.layer_sizes
     device = _device_of(module)
     dtype = module.top_down.top.loc.dtype
-    for where, rows in _pieces(table, table.shape[1] + sum(sizes)):
+    for where, table in _pieces(rows, rows.n_columns + sum(sizes)):
         number = range(sample, sample + 1)
-        noise = torch.from_numpy(normal_noise(row_keys(rows, seed), sum(sizes), number)[0])
+        noise = torch.from_numpy(normal_noise(row_keys(table, seed), sum(sizes), number)[0])
         yield (
             where,
-            torch.from_numpy(rows).to(device),
+            torch.from_numpy(table).to(device),
             noise.to(device, dtype).split(sizes, dim=-1),
         )
 
 
-def _pieces(
-    table: NDArray[np.floating], width: int
-) -> Iterator[tuple[slice, NDArray[np.floating]]]:
+def _pieces(rows: Source, width: int) -> Iterator[tuple[slice, NDArray[np.floating]]]:
     """Rows to work on at once, and where they stand; a small piece is filled up with its last row.
 
     Parameters
     ----------
-    table : ndarray of shape (n_rows, n_columns)
+    rows : Source
     width : int
         Numbers per row that the work needs.
     """
-    n_rows = _rows_per_piece(width)
-    for start in range(0, len(table), n_rows):
-        where = slice(start, min(start + n_rows, len(table)))
-        # Gathered, so that torch never sees a read-only array or a memory map.
-        index = np.arange(where.start, max(where.stop, where.start + MIN_ROWS))
-        yield where, table[np.minimum(index, where.stop - 1)]
+    for where, table in rows.pieces(_rows_per_piece(width)):
+        n_missing = MIN_ROWS - len(table)
+        yield where, np.pad(table, ((0, n_missing), (0, 0)), "edge") if n_missing > 0 else table
 
 
 def _put(out: NDArray[np.floating], where: slice, piece: Tensor) -> None:
@@ -275,11 +342,11 @@ def _put(out: NDArray[np.floating], where: slice, piece: Tensor) -> None:
 
 
 def _rows_per_piece(width: int) -> int:
-    return max(MIN_ROWS, PIECE // width)
+    return max(MIN_ROWS, BLOCK // width)
 
 
-def _dtype_of(table: NDArray) -> torch.dtype:
-    return torch.float32 if table.dtype == np.float32 else torch.float64
+def _dtype_of(rows: Source | NDArray) -> torch.dtype:
+    return torch.float32 if rows.dtype == np.float32 else torch.float64
 
 
 def _device_of(module: Hierarchy) -> torch.device:

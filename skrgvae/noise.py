@@ -23,10 +23,12 @@ def row_keys(table: NDArray[np.floating], seed: int) -> NDArray[np.uint64]:
     Parameters
     ----------
     table : ndarray of shape (n_rows, n_columns)
-        Equal values give equal keys in float32 and float64, and -0.0 is 0.0.
+        Equal values give equal keys in float32 and float64, -0.0 is 0.0, and a NaN any other.
     seed : int
     """
-    bits = np.ascontiguousarray(table.astype(np.float64) + 0.0).view(np.uint64)
+    values = np.ascontiguousarray(table.astype(np.float64) + 0.0)
+    values[np.isnan(values)] = np.nan  # NaNs come with many bit patterns
+    bits = values.view(np.uint64)
     positions = np.arange(1, table.shape[1] + 1, dtype=np.uint64) * _GOLDEN
     _mix(positions)
     bits ^= positions  # equal values in two columns must not cancel

@@ -84,7 +84,6 @@ def resolve_layers(layers: Any, n_layers: int) -> tuple[int, ...]:
 
 def resolve_likelihood(
     likelihood: str | Mapping[str | int, str],
-    table: NDArray,
     auto: NDArray[np.str_],
     names: Sequence[str] | None,
     families: Sequence[str],
@@ -94,7 +93,7 @@ def resolve_likelihood(
     Parameters
     ----------
     likelihood : str or mapping from column name or position to family
-    table : ndarray of shape (n_rows, n_columns)
+        One family for all is one for all columns but the categorical ones.
     auto : ndarray of str of shape (n_columns,)
         What "auto" gives; columns that a mapping leaves out take it.
     names : sequence of str or None
@@ -102,90 +101,44 @@ def resolve_likelihood(
     families : sequence of str
         Known families.
     """
+    categorical = auto == "categorical"
     if isinstance(likelihood, str):
-        resolved = auto if likelihood == "auto" else np.full(table.shape[1], likelihood)
-    else:
-        resolved = auto.astype(object)
-        for key, family in likelihood.items():
-            if family not in (*families, "auto"):
-                raise ValueError(
-                    f"likelihood[{key!r}] must be one of {sorted(families)} or 'auto'. "
-                    f"Got {family!r}."
-                )
-            if family != "auto":
-                resolved[_position(key, names, table.shape[1])] = family
-    resolved = resolved.astype(str)
-    for j in np.flatnonzero(resolved == "bernoulli").tolist():
-        low, high = table[:, j].min(), table[:, j].max()
-        if low < 0 or high > 1:
-            label = j if names is None else repr(names[j])
+        if likelihood == "auto":
+            return auto
+        if likelihood == "categorical" and not categorical.all():
             raise ValueError(
-                f"likelihood 'bernoulli' needs values in [0, 1]. Column {label} has values from "
-                f"{low:g} to {high:g}: scale it, or use 'gaussian'."
+                "likelihood 'categorical' for all columns needs categorical columns only: name "
+                "the others in categorical_features, or leave likelihood at 'auto'."
             )
-    return resolved
+        return np.where(categorical, "categorical", likelihood)
+    resolved = auto.astype(object)
+    for key, family in likelihood.items():
+        if family not in (*families, "auto"):
+            raise ValueError(
+                f"likelihood[{key!r}] must be one of {sorted(families)} or 'auto'. Got {family!r}."
+            )
+        position = _position(key, names, len(auto))
+        if family != "auto":
+            if (family == "categorical") != categorical[position]:
+                raise ValueError(
+                    f"likelihood[{key!r}] is {family!r}, but only and all categorical columns can "
+                    "be 'categorical': name the column in categorical_features, or leave it out "
+                    "there."
+                )
+            resolved[position] = family
+    return resolved.astype(str)
 
 
-def split_rows(table: NDArray, fraction: float, seed: int) -> tuple[NDArray, NDArray]:
-    """Rows to train on, and held-out rows, in random order."""
-    n_held_out = max(1, round(fraction * len(table)))
-    if n_held_out >= len(table):
+def split_rows(n_rows: int, fraction: float, seed: int) -> tuple[NDArray, NDArray]:
+    """Positions of rows to train on, and of held-out rows."""
+    n_held_out = max(1, round(fraction * n_rows))
+    if n_held_out >= n_rows:
         raise ValueError(
-            f"validation_fraction={fraction} holds out {n_held_out} of {len(table)} samples and "
+            f"validation_fraction={fraction} holds out {n_held_out} of {n_rows} samples and "
             "leaves none to train on. Use early_stopping=False or more samples."
         )
-    order = np.random.default_rng(seed).permutation(len(table))
-    return table[np.sort(order[n_held_out:])], table[np.sort(order[:n_held_out])]
-
-
-def check_columns(X: Any, categorical_features: Any) -> None:
-    """Refuse columns of a data frame that can't be used yet, by their names.
-
-    Raises
-    ------
-    ValueError
-        Naming the first such column, with its dtype and what to do.
-    """
-    if categorical_features is not None and not isinstance(categorical_features, str):
-        if len(list(categorical_features)) > 0:
-            raise ValueError(
-                "categorical_features can't be used yet: encode these columns first, for example "
-                "with sklearn.preprocessing.OneHotEncoder, and pass categorical_features=None. "
-                f"Got {categorical_features!r}."
-            )
-    if categorical_features is None or not (hasattr(X, "columns") and hasattr(X, "dtypes")):
-        return
-    # By position: two columns may have the same name.
-    for position, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
-        if not _is_numeric(dtype, X, position):
-            raise ValueError(
-                f"Column {name!r} has dtype {dtype}, which can't be used yet: only numeric and "
-                "boolean columns can. Encode it first, for example with "
-                "sklearn.preprocessing.OneHotEncoder in a ColumnTransformer, or drop it."
-            )
-
-
-def training_dtype(X: Any) -> list[type[np.floating]] | type[np.floating]:
-    """float32 for small numbers it holds exactly (images as uint8), else as they come."""
-    dtype = getattr(X, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.itemsize <= 2:
-        return np.float32
-    return [np.float64, np.float32]
-
-
-def _is_numeric(dtype: Any, X: Any, position: int) -> bool:
-    if hasattr(dtype, "is_numeric"):  # polars
-        return bool(dtype.is_numeric()) or str(dtype) == "Boolean"
-    kind = getattr(dtype, "kind", "")
-    if kind != "O":  # numpy's and pandas' own dtypes
-        return kind in ("b", "i", "u", "f")
-    if not isinstance(dtype, np.dtype):  # pandas' category and string
-        return False
-    try:
-        np.asarray(X.iloc[:, position], dtype=np.float64)
-    except (TypeError, ValueError):
-        return False
-    return True
+    order = np.random.default_rng(seed).permutation(n_rows)
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
 
 def _position(key: str | int, names: Sequence[str] | None, n_columns: int) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
+from skrgvae.data.sources import blocks_of
+from skrgvae.data.summary import summarise
 from skrgvae.estimator import HierarchicalSparseEncoder
-from skrgvae.resolve import training_dtype
 from skrgvae.sizes import sizes_for
 
 
@@ -51,4 +52,5 @@ def suggest_layer_sizes(X: ArrayLike) -> tuple[int, ...]:
     (101, 67, 34, 17)
     """
     encoder = HierarchicalSparseEncoder()
-    return sizes_for(encoder._check_table(X, reset=True, dtype=training_dtype(X)))
+    rows = encoder._check_table(X, reset=True, narrow=True)
+    return sizes_for(summarise(blocks_of(rows)).rows)

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # Which parts of the package a part may import, wherever in the file. A part is a module or a
 # folder directly below the package. What is missing here is an upward or sideways import.
 MAY_IMPORT = {
+    "data": set(),
     "distributions": set(),
     "exceptions": set(),
     "noise": set(),
@@ -27,11 +28,20 @@ MAY_IMPORT = {
     "sizes": set(),
     "resolve": {"sizes"},
     "torch_modes": set(),
-    "likelihoods": {"distributions"},
+    "likelihoods": {"data.summary", "distributions"},
     "network": {"distributions", "likelihoods"},
-    "training": {"distributions", "network.records"},
-    "model": {"distributions", "likelihoods", "network", "noise", "torch_modes", "training"},
+    "training": {"data.sources", "distributions", "network.records"},
+    "model": {
+        "data.sources",
+        "distributions",
+        "likelihoods",
+        "network",
+        "noise",
+        "torch_modes",
+        "training",
+    },
     "fitting": {
+        "data",
         "distributions",
         "likelihoods",
         "model",
@@ -44,8 +54,9 @@ MAY_IMPORT = {
     "_sklearn_compat": set(),
 }
 MAY_IMPORT["estimator"] = set(MAY_IMPORT)
-MAY_IMPORT["suggest"] = {"estimator", "resolve", "sizes"}
-MAY_IMPORT["__init__"] = {"estimator", "exceptions", "presets", "suggest"}
+MAY_IMPORT["suggest"] = {"data", "estimator", "resolve", "sizes"}
+MAY_IMPORT["imputer"] = {"_sklearn_compat", "estimator"}
+MAY_IMPORT["__init__"] = {"estimator", "exceptions", "imputer", "presets", "suggest"}
 
 # At the edge: may import everything, and is itself imported inside functions only.
 EDGE = {
@@ -64,7 +75,8 @@ MAY_IMPORT_EDGE_LAZILY = {"estimator", "__init__"}
 
 # Packages outside the standard library that a part below the estimator may import.
 NUMERICS = {"torch", "numpy", "scipy"}
-KNOWS_NO_SKLEARN = set(MAY_IMPORT) - {"inspection", "_sklearn_compat", "estimator", "__init__"}
+KNOWS_SKLEARN = {"data", "inspection", "_sklearn_compat", "estimator", "imputer", "__init__"}
+KNOWS_NO_SKLEARN = set(MAY_IMPORT) - KNOWS_SKLEARN
 
 # Building, cloning and printing an estimator takes no torch, whose import lasts seconds: the start
 # of the command line and of every worker process stays quick.
@@ -72,8 +84,10 @@ NEEDS_NO_TORCH = {
     "__init__",
     "_sklearn_compat",
     "cli",
+    "data",
     "estimator",
     "exceptions",
+    "imputer",
     "presets",
     "resolve",
     "sizes",

@@ -7,11 +7,20 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skrgvae import HierarchicalSparseEncoder
 
+# No method of minibatches gives the same bits for a weight of two as for two rows; scikit-learn
+# expects MiniBatchKMeans to fail these as well. tests/test_weights.py compares distributions.
+NOT_EXACT = "minibatches: weighted and repeated rows agree in distribution only"
+EXPECTED_FAILURES = {
+    f"check_sample_weight_equivalence_on_{kind}_data": NOT_EXACT for kind in ("dense", "sparse")
+}
 
-@parametrize_with_checks([HierarchicalSparseEncoder()])
+
+@parametrize_with_checks(
+    [HierarchicalSparseEncoder()], expected_failed_checks=lambda _: EXPECTED_FAILURES
+)
 def test_check_estimator(estimator, check):
-    # No expected failures: a check that can't pass is a bug. (Where SCIPY_ARRAY_API is not set,
-    # scikit-learn itself skips its array API check.)
+    # No other expected failures: a check that can't pass is a bug. (Where SCIPY_ARRAY_API is not
+    # set, scikit-learn itself skips its array API check.)
     check(estimator)
 
 

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.distributions import constraints
 
 import skrgvae.model
+from skrgvae.data.sources import ArrayRows
+from skrgvae.data.summary import summarise
 from skrgvae.distributions import LatentLaw
 from skrgvae.model import Model, score_rows
 from skrgvae.network import Architecture, Hierarchy
@@ -48,7 +50,7 @@ def trained_like(architecture: Architecture, seed: int = 0) -> Hierarchy:
     """A module with weights and moments as unlike the first ones as training makes them."""
     module = Hierarchy(architecture)
     table = rows_for(architecture, 50)
-    module.likelihood.set_statistics(table)
+    module.likelihood.set_statistics(summarise([table]))
     generator = torch.Generator().manual_seed(seed)
     module.draw(generator)
     noise = [torch.randn(50, size, generator=generator) for size in architecture.layer_sizes]
@@ -132,7 +134,7 @@ def integrals(module: Hierarchy, row: np.ndarray) -> tuple[float, float, float]:
 
 def scores(module: Hierarchy, row: np.ndarray, n_seeds: int, n_samples: int) -> np.ndarray:
     """Bounds of one row under many seeds."""
-    values = [score_rows(module, row[None], seed, n_samples) for seed in range(n_seeds)]
+    values = [score_rows(module, ArrayRows(row[None]), seed, n_samples) for seed in range(n_seeds)]
     return np.concatenate(values)
 
 
@@ -169,8 +171,8 @@ def test_the_elbo_is_that_of_its_terms(deep, table):
         terms = module(torch.from_numpy(table), noise.split([6, 4, 3], dim=1))
     kl = [layer.numpy() for layer in terms.kl]
     expected = terms.log_likelihood.numpy() - sum(layer.sum(axis=1) for layer in kl)
-    np.testing.assert_allclose(deep.score(table, 1), expected, rtol=1e-12)
-    for units, layer in zip(deep.unit_kl(table), kl, strict=True):
+    np.testing.assert_allclose(deep.score(ArrayRows(table), 1), expected, rtol=1e-12)
+    for units, layer in zip(deep.unit_kl(ArrayRows(table)), kl, strict=True):
         np.testing.assert_allclose(units, layer.mean(axis=0), rtol=1e-10, atol=1e-12)
 
 
@@ -181,22 +183,26 @@ def test_importance_weights_use_the_samples_of_every_number(deep, table):
     with torch.no_grad():
         weights = module.log_weights(torch.from_numpy(table), noise.split([6, 4, 3], dim=-1))
     expected = np.log(np.exp(weights.numpy()).mean(axis=0))
-    np.testing.assert_allclose(deep.score(table, 4), expected, rtol=1e-10)
+    np.testing.assert_allclose(deep.score(ArrayRows(table), 4), expected, rtol=1e-10)
 
 
 def test_scores_belong_to_rows(deep, table):
     order = np.random.default_rng(0).permutation(len(table))
     for n_samples in (1, 3):
-        whole = deep.score(table, n_samples)
-        np.testing.assert_allclose(deep.score(table[order], n_samples), whole[order], rtol=1e-10)
-        np.testing.assert_allclose(deep.score(table[5:7], n_samples), whole[5:7], rtol=1e-10)
+        whole = deep.score(ArrayRows(table), n_samples)
+        np.testing.assert_allclose(
+            deep.score(ArrayRows(table[order]), n_samples), whole[order], rtol=1e-10
+        )
+        np.testing.assert_allclose(
+            deep.score(ArrayRows(table[5:7]), n_samples), whole[5:7], rtol=1e-10
+        )
 
 
 def test_scores_depend_on_the_seed(table):
     one, other = model_of(DEEP, seed=0), model_of(DEEP, seed=1)
-    assert (one.score(table, 1) != other.score(table, 1)).all()
+    assert (one.score(ArrayRows(table), 1) != other.score(ArrayRows(table), 1)).all()
     np.testing.assert_array_equal(
-        one.features(table, "mean", [0]), other.features(table, "mean", [0])
+        one.features(ArrayRows(table), "mean", [0]), other.features(ArrayRows(table), "mean", [0])
     )
 
 
@@ -206,16 +212,18 @@ def test_pieces_change_nothing(deep, table, monkeypatch, piece, dtype):
     rows = table.astype(dtype)
 
     def everything():
-        yield deep.score(rows, 1)
-        yield deep.score(rows, 7)
+        yield deep.score(ArrayRows(rows), 1)
+        yield deep.score(ArrayRows(rows), 7)
         for statistic in STATISTICS:
-            yield deep.features(rows, statistic, [0, 1, 2])
-        yield deep.decode([deep.features(rows, "median", [layer]) for layer in range(3)])
-        yield np.concatenate(deep.unit_kl(rows))
+            yield deep.features(ArrayRows(rows), statistic, [0, 1, 2])
+        yield deep.decode(
+            [deep.features(ArrayRows(rows), "median", [layer]) for layer in range(3)]
+        )
+        yield np.concatenate(deep.unit_kl(ArrayRows(rows)))
 
     whole = list(everything())
     # 17 numbers per row: single rows, pairs, and samples that don't go evenly into pieces.
-    monkeypatch.setattr(skrgvae.model, "PIECE", piece)
+    monkeypatch.setattr(skrgvae.model, "BLOCK", piece)
     tolerance = 1e-6 if dtype == np.float32 else 1e-10
     for value, expected in zip(everything(), whole, strict=True):
         # Of the largest value: the terms that cancel in a small score may be as large.
@@ -228,13 +236,16 @@ def test_dtypes(deep, table):
     single = table.astype(np.float32)
     double = single.astype(np.float64)
     for n_samples in (1, 5):
-        one, other = deep.score(single, n_samples), deep.score(double, n_samples)
+        one, other = (
+            deep.score(ArrayRows(single), n_samples),
+            deep.score(ArrayRows(double), n_samples),
+        )
         assert (one.dtype, other.dtype) == (np.float32, np.float64)
         # The noise is the same, so only rounding differs.
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
     for statistic in STATISTICS:
-        one = deep.features(single, statistic, [2, 0])
-        other = deep.features(double, statistic, [2, 0])
+        one = deep.features(ArrayRows(single), statistic, [2, 0])
+        other = deep.features(ArrayRows(double), statistic, [2, 0])
         assert (one.dtype, other.dtype) == (np.float32, np.float64)
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     values = [np.ones((3, size), np.float32) for size in (6, 4, 3)]
@@ -244,12 +255,17 @@ def test_dtypes(deep, table):
 def test_read_only_tables(deep, table):
     frozen = table.copy()
     frozen.setflags(write=False)
-    np.testing.assert_array_equal(deep.score(frozen, 1), deep.score(table, 1))
-    np.testing.assert_array_equal(deep.score(frozen, 3), deep.score(table, 3))
     np.testing.assert_array_equal(
-        deep.features(frozen, "median", [0]), deep.features(table, "median", [0])
+        deep.score(ArrayRows(frozen), 1), deep.score(ArrayRows(table), 1)
     )
-    values = [deep.features(frozen, "median", [layer]) for layer in range(3)]
+    np.testing.assert_array_equal(
+        deep.score(ArrayRows(frozen), 3), deep.score(ArrayRows(table), 3)
+    )
+    np.testing.assert_array_equal(
+        deep.features(ArrayRows(frozen), "median", [0]),
+        deep.features(ArrayRows(table), "median", [0]),
+    )
+    values = [deep.features(ArrayRows(frozen), "median", [layer]) for layer in range(3)]
     for value in values:
         value.setflags(write=False)
     deep.decode(values)
@@ -259,30 +275,31 @@ def test_read_only_tables(deep, table):
 
 
 def test_pickles_hold_no_torch_object(deep, table):
-    expected = deep.score(table, 1)
+    expected = deep.score(ArrayRows(table), 1)
     assert deep._modules
     pickled = pickle.dumps(deep)
     assert b"torch" not in pickled
     loaded = pickle.loads(pickled)
     assert loaded._modules == {}
     assert deep._modules  # the original keeps its own
-    np.testing.assert_array_equal(loaded.score(table, 1), expected)
+    np.testing.assert_array_equal(loaded.score(ArrayRows(table), 1), expected)
     np.testing.assert_array_equal(
-        loaded.features(table, "median", [0, 1, 2]), deep.features(table, "median", [0, 1, 2])
+        loaded.features(ArrayRows(table), "median", [0, 1, 2]),
+        deep.features(ArrayRows(table), "median", [0, 1, 2]),
     )
 
 
 def test_weights_are_copied(table):
     module = trained_like(DEEP)
     model = Model.from_module(module, 0, "cpu")
-    expected = model.score(table, 1)
+    expected = model.score(ArrayRows(table), 1)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.zero_()
     for parameter in model.new_module().parameters():
         parameter.data.zero_()
     fresh = Model(model.architecture, model.arrays, 0, "cpu")
-    np.testing.assert_array_equal(fresh.score(table, 1), expected)
+    np.testing.assert_array_equal(fresh.score(ArrayRows(table), 1), expected)
 
 
 def test_a_module_of_its_own(deep):
@@ -296,16 +313,18 @@ def test_locations_stay_in_double_precision():
     architecture = Architecture((2,), None, ("gaussian",))
     rows = 1.6e9 + np.random.default_rng(0).random((50, 1))
     module = Hierarchy(architecture)
-    module.likelihood.set_statistics(rows)
+    module.likelihood.set_statistics(summarise([rows]))
     module.draw(torch.Generator().manual_seed(0))
     model = Model.from_module(module, 0, "cpu")
     shifted = Hierarchy(architecture)
-    shifted.likelihood.set_statistics(rows - 1.6e9)
+    shifted.likelihood.set_statistics(summarise([rows - 1.6e9]))
     shifted.draw(torch.Generator().manual_seed(0))
     other = Model.from_module(shifted, 0, "cpu")
     # 1e-6: neighbouring doubles at 1.6e9 in units of the spread. Another noise, so features.
     np.testing.assert_allclose(
-        model.features(rows, "mean", [0]), other.features(rows - 1.6e9, "mean", [0]), atol=3e-6
+        model.features(ArrayRows(rows), "mean", [0]),
+        other.features(ArrayRows(rows - 1.6e9), "mean", [0]),
+        atol=3e-6,
     )
 
 
@@ -319,15 +338,17 @@ def test_features_are_statistics_of_the_deterministic_pass(deep, table):
     for statistic in STATISTICS:
         of = getattr(module.law, statistic)
         expected = [of(record.loc_q, record.scale_q).numpy() for record in records]
-        features = deep.features(table, statistic, [0, 1, 2])
+        features = deep.features(ArrayRows(table), statistic, [0, 1, 2])
         np.testing.assert_allclose(features, np.concatenate(expected, axis=1), rtol=1e-12)
         # In the order asked for.
-        some = deep.features(table, statistic, [2, 0])
+        some = deep.features(ArrayRows(table), statistic, [2, 0])
         np.testing.assert_allclose(some, np.concatenate([expected[2], expected[0]], axis=1))
 
 
 def test_medians_are_exactly_zero_where_units_are_off(deep, table):
-    median, mean, active = (deep.features(table, name, [0, 1, 2]) for name in STATISTICS)
+    median, mean, active = (
+        deep.features(ArrayRows(table), name, [0, 1, 2]) for name in STATISTICS
+    )
     assert (median >= 0).all()
     assert 0.1 < (median == 0).mean() < 0.95
     assert (mean > 0).mean() > 0.95  # it underflows hundreds of scales below zero only
@@ -338,8 +359,8 @@ def test_medians_are_exactly_zero_where_units_are_off(deep, table):
 
 def test_gaussian_features_have_no_zeros(table):
     model = model_of(Architecture((3, 2), None, DEEP.families, latent="gaussian"))
-    median = model.features(table, "median", [0, 1])
-    np.testing.assert_array_equal(median, model.features(table, "mean", [0, 1]))
+    median = model.features(ArrayRows(table), "median", [0, 1])
+    np.testing.assert_array_equal(median, model.features(ArrayRows(table), "mean", [0, 1]))
     assert (median != 0).all()
     assert (median < 0).any()
 
@@ -372,7 +393,7 @@ def test_samples_have_the_moments_of_the_model():
         loc, scale = (part[0] for part in module.top_down.top((1,)))
         family = module.likelihood.families[0]
         weight = family.spread * module.top_down.decoder.head.weight[:, 0]
-        mean = family.mean(module.top_down.decode([loc])).numpy()
+        mean = family.expectation(module.top_down.decode([loc])).numpy()
         loading = (weight * scale).numpy()
         own = (family.spread * family.scale()).numpy()
     variance = loading**2 + own**2
@@ -395,7 +416,7 @@ def test_samples_are_a_function_of_the_seed(deep):
 
 
 def test_samples_in_pieces(deep, monkeypatch):
-    monkeypatch.setattr(skrgvae.model, "PIECE", 40)
+    monkeypatch.setattr(skrgvae.model, "BLOCK", 40)
     sample = deep.sample(9, seed=1)
     assert sample.shape == (9, 4)
     assert len(np.unique(sample[:, 0])) == 9
@@ -403,8 +424,8 @@ def test_samples_in_pieces(deep, monkeypatch):
 
 def test_global_generators_are_left_alone(deep, table):
     state = torch.get_rng_state()
-    deep.score(table, 3)
+    deep.score(ArrayRows(table), 3)
     deep.sample(3, seed=0)
-    deep.features(table, "median", [0])
+    deep.features(ArrayRows(table), "median", [0])
     deep.new_module()
     assert (torch.get_rng_state() == state).all()

@@ -9,6 +9,7 @@ from scipy import integrate, stats
 from test_model import DEEP, FAMILIES, TINY, TINY_NAMES, nodes, rows_for, trained_like
 
 from skrgvae import HierarchicalSparseEncoder
+from skrgvae.data.sources import ArrayRows
 from skrgvae.inspection import elbo_estimate
 from skrgvae.model import Model, score_rows
 from skrgvae.network import Architecture
@@ -88,12 +89,14 @@ def test_one_unit_against_scipy(architecture):
     module = wide(architecture)
     for row in rows_for(architecture, 2, seed=3):
         evidence, moments = by_scipy(module, row)
-        elbo = np.concatenate([score_rows(module, row[None], seed) for seed in range(300)])
+        elbo = np.concatenate(
+            [score_rows(module, ArrayRows(row[None]), seed) for seed in range(300)]
+        )
         assert elbo.mean() < evidence + 5 * elbo.std() / math.sqrt(300)
         weights, (z,) = weighted_draws(module, row, 20_000)
         assert_moments(weights, z, moments)
         # The mean of N weights has the relative variance (sum of squared shares) - 1 / N.
-        bound = score_rows(module, row[None], 0, 20_000).item()
+        bound = score_rows(module, ArrayRows(row[None]), 0, 20_000).item()
         assert abs(bound - evidence) < 5 * math.sqrt(weights @ weights)
         assert bound > elbo.mean()
 
@@ -134,7 +137,9 @@ def test_the_importance_weighted_bound_rises_with_k(architecture):
     row = rows_for(architecture, 1, seed=5)
     last_mean, last_error = -math.inf, 0.0
     for k in (1, 2, 4, 16, 64, 256):
-        values = np.concatenate([score_rows(module, row, seed, k) for seed in range(100)])
+        values = np.concatenate(
+            [score_rows(module, ArrayRows(row), seed, k) for seed in range(100)]
+        )
         mean, error = values.mean(), values.std() / math.sqrt(100)
         assert mean > last_mean - 5 * math.hypot(error, last_error)
         last_mean, last_error = mean, error
@@ -147,7 +152,10 @@ def test_noise_error_is_the_spread_over_seeds():
     # 150 seeds: their standard deviation is within 5 standard errors (5.8 %) of its expectation.
     table = rows_for(DEEP, 20, seed=1)
     module = trained_like(DEEP).double()
-    draws = [Model.from_module(module, seed, "cpu").elbo_draws(table, 4) for seed in range(150)]
+    draws = [
+        Model.from_module(module, seed, "cpu").elbo_draws(ArrayRows(table), 4)
+        for seed in range(150)
+    ]
     spread = np.std([values.mean() for values in draws], ddof=1)
     errors = [math.sqrt(values.var(axis=0, ddof=1).sum() / 4) / 20 for values in draws]
     assert spread == pytest.approx(math.sqrt(np.mean(np.square(errors))), rel=0.29)
@@ -156,7 +164,7 @@ def test_noise_error_is_the_spread_over_seeds():
 def test_elbo_estimate():
     X = np.random.default_rng(0).normal(size=(60, 3))
     encoder = HierarchicalSparseEncoder((4, 3), max_iter=2, random_state=0).fit(X)
-    draws = encoder._model.elbo_draws(X, 5)
+    draws = encoder._model.elbo_draws(ArrayRows(X), 5)
     np.testing.assert_array_equal(draws[0], encoder.score_samples(X))
     assert len(np.unique(draws[:, 0])) == 5
     estimate = elbo_estimate(encoder, X, 5)
@@ -175,7 +183,7 @@ def test_samples_in_pieces_of_rows_and_samples(monkeypatch):
     # 16 rows and many samples: no piece is larger than it should be, and none changes the bound.
     table = rows_for(DEEP, 16, seed=1)
     module = trained_like(DEEP).double()
-    whole = score_rows(module, table, 0, 50)
+    whole = score_rows(module, ArrayRows(table), 0, 50)
     largest = []
     noise = normal_noise
 
@@ -185,6 +193,6 @@ def test_samples_in_pieces_of_rows_and_samples(monkeypatch):
         return made
 
     monkeypatch.setattr("skrgvae.model.normal_noise", watched)
-    monkeypatch.setattr("skrgvae.model.PIECE", 16 * 17 * 3)
-    np.testing.assert_allclose(score_rows(module, table, 0, 50), whole, rtol=1e-10)
+    monkeypatch.setattr("skrgvae.model.BLOCK", 16 * 17 * 3)
+    np.testing.assert_allclose(score_rows(module, ArrayRows(table), 0, 50), whole, rtol=1e-10)
     assert max(largest) == 16 * 13 * 3

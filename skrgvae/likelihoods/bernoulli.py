@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from skrgvae.likelihoods.family import DTYPE, Family
+from skrgvae.data.summary import Summary
+from skrgvae.likelihoods.family import DTYPE, Family, Observed, blank
 
 
 class Bernoulli(Family):
@@ -21,13 +22,20 @@ class Bernoulli(Family):
     name = "bernoulli"
     rate: Tensor
 
-    def __init__(self, n_columns: int) -> None:
-        super().__init__(n_columns)
-        self.register_buffer("rate", torch.full((n_columns,), 0.5, dtype=DTYPE))
+    def __init__(self, n_categories: Sequence[int]) -> None:
+        super().__init__(n_categories)
+        self.register_buffer("rate", torch.full((self.n_columns,), 0.5, dtype=DTYPE))
 
-    def set_statistics(self, columns: NDArray[np.floating]) -> None:
+    @classmethod
+    def refusal(cls, summary: Summary, column: int) -> str | None:
+        low, high = summary.low[column], summary.high[column]
+        if low < 0 or high > 1:
+            return f"values in [0, 1], but they go from {low:g} to {high:g}"
+        return None
+
+    def set_statistics(self, summary: Summary) -> None:
         # Half a pseudo-count on each side keeps the logit of a column that is never on finite.
-        rate = (columns.sum(axis=0, dtype=np.float64) + 0.5) / (len(columns) + 1.0)
+        rate = (summary.mean * summary.n_known + 0.5) / (summary.n_known + 1.0)
         # ... and the clip does so where float32 would round the rate to 1.
         self.rate.copy_(torch.from_numpy(rate.clip(2.0**-24, 1 - 2.0**-24)))
 
@@ -37,15 +45,16 @@ class Bernoulli(Family):
     def observe(self, columns: Tensor) -> Tensor:
         return columns.to(self.rate.dtype)
 
-    def inputs(self, observed: Tensor) -> Tensor:
-        return observed - self.rate
+    def inputs(self, observed: Observed) -> Tensor:
+        return blank(observed.values - self.rate, observed.known)
 
-    def log_prob(self, observed: Tensor, outputs: Tensor) -> Tensor:
-        return -F.binary_cross_entropy_with_logits(
-            outputs, observed.expand_as(outputs), reduction="none"
+    def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
+        cross_entropy = F.binary_cross_entropy_with_logits(
+            outputs, observed.values.expand_as(outputs), reduction="none"
         )
+        return blank(-cross_entropy, observed.known)
 
-    def mean(self, outputs: Tensor) -> Tensor:
+    def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         return torch.sigmoid(outputs)
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:

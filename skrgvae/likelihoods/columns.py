@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skrgvae.data.summary import Summary
 from skrgvae.likelihoods.bernoulli import Bernoulli
-from skrgvae.likelihoods.family import Family
+from skrgvae.likelihoods.categorical import Categorical
+from skrgvae.likelihoods.family import Family, Observed
 from skrgvae.likelihoods.gaussian import Gaussian
+from skrgvae.likelihoods.multinomial import Multinomial
+from skrgvae.likelihoods.negative_binomial import NegativeBinomial
+from skrgvae.likelihoods.poisson import Poisson
+from skrgvae.likelihoods.student_t import StudentT
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Bernoulli, Gaussian)}
+# The order is part of the file format: it is that of the blocks in a network's weights.
+FAMILIES: dict[str, type[Family]] = {
+    family.name: family
+    for family in (
+        Bernoulli,
+        Gaussian,
+        StudentT,
+        Poisson,
+        NegativeBinomial,
+        Categorical,
+        Multinomial,
+    )
+}
 
 
 class ColumnLikelihood(nn.Module):
-    """Independent columns given z, each under its own family.
+    """Independent blocks of columns given z, each under its own family.
 
     Parameters
     ----------
     names : sequence of str
         Family of each column, in the table's order.
+    n_categories : sequence of int
+        Categories of each column, 0 for numbers.
+    marked : sequence of int
+        Positions of the columns whose missing entries the bottom-up pass is told of.
 
     Attributes
     ----------
@@ -30,73 +51,116 @@ class ColumnLikelihood(nn.Module):
         Width of what the bottom-up pass reads, and of what the decoder must give.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    marked: Tensor
+
+    def __init__(
+        self, names: Sequence[str], n_categories: Sequence[int], marked: Sequence[int]
+    ) -> None:
         super().__init__()
-        array = np.asarray(names)
+        array, categories = np.asarray(names), np.asarray(n_categories)
         self.n_columns = len(array)
         # Blocks in the order of FAMILIES: the same table always gives the same layout.
         present = [name for name in FAMILIES if (array == name).any()]
         self._columns = [torch.from_numpy(np.flatnonzero(array == name)) for name in present]
         self.families = nn.ModuleList(
-            FAMILIES[name](int((array == name).sum())) for name in present
+            FAMILIES[name](categories[array == name].tolist()) for name in present
         )
-        self.n_inputs = sum(family.n_inputs for family in self._blocks())
+        position = torch.argsort(torch.cat(self._columns))  # of each column among the blocks
+        self._marked = position[torch.tensor(list(marked), dtype=torch.int64)]
+        self.n_inputs = sum(family.n_inputs for family in self._blocks()) + len(marked)
         self.n_outputs = sum(family.n_outputs for family in self._blocks())
 
-    def set_statistics(self, table: NDArray[np.floating]) -> None:
-        """Hand every family its training columns, shape (n_rows, n_columns)."""
+    def set_statistics(self, summary: Summary) -> None:
+        """Hand every family the summary of its training columns."""
         for family, columns in zip(self._blocks(), self._columns, strict=True):
-            family.set_statistics(table if self._is_whole() else table[:, columns.numpy()])
+            family.set_statistics(summary.columns(columns.numpy()))
 
     def initial_outputs(self) -> Tensor:
         """Decoder bias, shape (n_outputs,)."""
         return torch.cat([family.initial_outputs() for family in self._blocks()])
 
-    def observe(self, table: Tensor) -> Tensor:
-        """Data units to internal units, shape (n_rows, n_columns), columns in block order."""
-        return torch.cat(
-            [
-                family.observe(self._take(table, columns))
-                for family, columns in zip(self._blocks(), self._columns, strict=True)
-            ],
-            dim=-1,
+    def observe(self, table: Tensor) -> Observed:
+        """Data units, NaN where missing, to internal units; columns in block order."""
+        parts = [self._take(table, columns) for columns in self._columns]
+        known: Tensor | None = ~torch.isnan(_side_by_side(parts))
+        values = _side_by_side(
+            [family.observe(part) for family, part in zip(self._blocks(), parts, strict=True)]
         )
+        assert known is not None
+        if bool(known.all()):
+            return Observed(values, None)
+        return Observed(torch.where(known, values, 0.0), known)
 
-    def inputs(self, observed: Tensor) -> Tensor:
-        """What the bottom-up pass reads, shape (n_rows, n_inputs)."""
-        blocks = observed.split([family.n_columns for family in self._blocks()], dim=-1)
-        return torch.cat(
-            [family.inputs(block) for family, block in zip(self._blocks(), blocks, strict=True)],
-            dim=-1,
-        )
+    def inputs(self, observed: Observed) -> Tensor:
+        """What the bottom-up pass reads, (n_rows, n_inputs): a fully missing row is all zeros.
 
-    def log_prob(self, observed: Tensor, outputs: Tensor) -> Tensor:
-        """log p(x | z) in nats, summed over the columns: shape (..., n_rows)."""
-        blocks = observed.split([family.n_columns for family in self._blocks()], dim=-1)
+        A marked column adds 1 where it is missing, in rows of which something is known.
+        """
+        parts = [
+            family.inputs(part)
+            for family, part in zip(self._blocks(), self._split(observed), strict=True)
+        ]
+        if len(self._marked):
+            parts.append(self._marks(observed))
+        return _side_by_side(parts)
+
+    def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
+        """log p(x | z) in nats, summed over the known columns: shape (..., n_rows)."""
         terms = [
-            family.log_prob(block, part).sum(dim=-1)
-            for family, block, part in zip(
-                self._blocks(), blocks, self._split_outputs(outputs), strict=True
+            family.log_prob(part, output).sum(dim=-1)
+            for family, part, output in zip(
+                self._blocks(), self._split(observed), self._split_outputs(outputs), strict=True
             )
         ]
-        return torch.stack(terms).sum(dim=0)
+        return terms[0] if len(terms) == 1 else torch.stack(terms).sum(dim=0)
+
+    def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
+        """What families expect given z, side by side in block order: shape (..., n_expected)."""
+        parts = [None] * len(self.families) if observed is None else self._split(observed)
+        return _side_by_side(
+            [
+                family.expectation(output, part)
+                for family, output, part in zip(
+                    self._blocks(), self._split_outputs(outputs), parts, strict=True
+                )
+            ]
+        )
+
+    def point(self, expectation: Tensor) -> Tensor:
+        """One value per column, in data units and in the table's column order."""
+        return self._each(lambda family, part: family.point(part), expectation)
+
+    def effect(self, on: Tensor, off: Tensor) -> Tensor:
+        """Change of every column between two expectations, in the table's column order."""
+        sizes = [family.n_expected for family in self._blocks()]
+        return self._assemble(
+            [
+                family.effect(*parts)
+                for family, *parts in zip(
+                    self._blocks(), on.split(sizes, dim=-1), off.split(sizes, dim=-1), strict=True
+                )
+            ]
+        )
 
     def mean(self, outputs: Tensor) -> Tensor:
-        """E[x | z] in data units and in the table's column order, shape (..., n_columns)."""
-        parts = self._split_outputs(outputs)
-        return self._assemble(
-            [family.mean(part) for family, part in zip(self._blocks(), parts, strict=True)]
-        )
+        """E[x | z] (the likeliest category) in data units, in the table's column order."""
+        return self.point(self.expectation(outputs))
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw x given z, in data units and in the table's column order."""
-        parts = self._split_outputs(outputs)
         return self._assemble(
             [
                 family.sample(part, generator)
-                for family, part in zip(self._blocks(), parts, strict=True)
+                for family, part in zip(self._blocks(), self._split_outputs(outputs), strict=True)
             ]
         )
+
+    def _marks(self, observed: Observed) -> Tensor:
+        values, known = observed
+        if known is None:
+            return values.new_zeros((*values.shape[:-1], len(self._marked)))
+        missing = ~known[..., self._marked.to(known.device)] & known.any(dim=-1, keepdim=True)
+        return missing.to(values.dtype)
 
     def _blocks(self) -> list[Family]:
         return [family for family in self.families if isinstance(family, Family)]
@@ -107,12 +171,28 @@ class ColumnLikelihood(nn.Module):
     def _take(self, table: Tensor, columns: Tensor) -> Tensor:
         return table if self._is_whole() else table[..., columns.to(table.device)]
 
+    def _split(self, observed: Observed) -> list[Observed]:
+        sizes = [family.n_columns for family in self._blocks()]
+        values = observed.values.split(sizes, dim=-1)
+        if observed.known is None:
+            return [Observed(part, None) for part in values]
+        known = observed.known.split(sizes, dim=-1)
+        return [Observed(*parts) for parts in zip(values, known, strict=True)]
+
     def _split_outputs(self, outputs: Tensor) -> tuple[Tensor, ...]:
         return outputs.split([family.n_outputs for family in self._blocks()], dim=-1)
 
+    def _each(self, of: Callable[[Family, Tensor], Tensor], expectation: Tensor) -> Tensor:
+        parts = expectation.split([family.n_expected for family in self._blocks()], dim=-1)
+        return self._assemble([of(*pair) for pair in zip(self._blocks(), parts, strict=True)])
+
     def _assemble(self, parts: list[Tensor]) -> Tensor:
-        joined = torch.cat(parts, dim=-1)
+        joined = _side_by_side(parts)
         if self._is_whole():
             return joined
         order = torch.argsort(torch.cat(self._columns)).to(joined.device)
         return joined[..., order]
+
+
+def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=-1)

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from skrgvae.data.summary import Summary
 
 # Of parameters and statistics when they are made, whatever torch's default is.
 DTYPE = torch.float32
+
+# No entry counts for more, in internal units. Squares of it, and sums of such squares over all the
+# columns of a wide table, stay far inside float32.
+LARGEST = 1e15
+
+
+class Observed(NamedTuple):
+    """Entries of a table as the network sees them, (n_rows, n_columns) each.
+
+    Attributes
+    ----------
+    values : Tensor
+        In internal units; 0 where an entry is missing.
+    known : Tensor of bool, or None
+        None: no entry is missing.
+    """
+
+    values: Tensor
+    known: Tensor | None
 
 
 class Family(nn.Module):
@@ -20,29 +40,40 @@ class Family(nn.Module):
     sees them ("internal units", what `observe` returns). Log-densities are always those of the
     data units, in nats, so that scores don't depend on an internal scaling.
 
+    A missing entry has log-density 0 and inputs 0: nothing is known of it, and nothing asked.
+
     Parameters
     ----------
-    n_columns : int
-        Columns of the block.
+    n_categories : sequence of int
+        One entry per column of the block: how many categories it has, 0 for numbers.
 
     Attributes
     ----------
+    n_columns : int
     n_inputs : int
-        Columns that `inputs` hands to the bottom-up pass.
+        Numbers that `inputs` hands to the bottom-up pass.
     n_outputs : int
         Numbers the decoder must give per row.
+    n_expected : int
+        Numbers that `expectation` gives.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, n_columns: int) -> None:
+    def __init__(self, n_categories: Sequence[int]) -> None:
         super().__init__()
-        self.n_columns = n_columns
-        self.n_inputs = n_columns
-        self.n_outputs = n_columns
+        self.n_columns = len(n_categories)
+        self.n_inputs = self.n_columns
+        self.n_outputs = self.n_columns
+        self.n_expected = self.n_columns
 
-    def set_statistics(self, columns: NDArray[np.floating]) -> None:
-        """Take what the block needs from the training columns, shape (n_rows, n_columns)."""
+    @classmethod
+    def refusal(cls, summary: Summary, column: int) -> str | None:
+        """Why a column of a table can't be of this family, or None: "values in [0, 1]", say."""
+        return None
+
+    def set_statistics(self, summary: Summary) -> None:
+        """Take what the block needs from the summary of its training columns."""
         raise NotImplementedError
 
     def initial_outputs(self) -> Tensor:
@@ -50,21 +81,41 @@ class Family(nn.Module):
         raise NotImplementedError
 
     def observe(self, columns: Tensor) -> Tensor:
-        """Data units to internal units, both of shape (n_rows, n_columns)."""
+        """Data units to internal units, (n_rows, n_columns); what it makes of NaN is ignored."""
         raise NotImplementedError
 
-    def inputs(self, observed: Tensor) -> Tensor:
-        """What the bottom-up pass reads, shape (n_rows, n_inputs); 0 means nothing is known."""
+    def inputs(self, observed: Observed) -> Tensor:
+        """What the bottom-up pass reads, shape (n_rows, n_inputs), near a spread of 1."""
         raise NotImplementedError
 
-    def log_prob(self, observed: Tensor, outputs: Tensor) -> Tensor:
-        """Log-density in data units (nats), shape (..., n_rows, n_columns)."""
+    def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
+        """Log-density in data units (nats), shape (..., n_rows, n_columns); 0 where missing."""
         raise NotImplementedError
 
-    def mean(self, outputs: Tensor) -> Tensor:
-        """E[x | outputs] in data units, shape (..., n_columns)."""
+    def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
+        """Expected values in data units, shape (..., n_expected), that may be averaged.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (..., n_outputs)
+        observed : Observed or None
+            What is known of the rows, for laws that are conditional on their totals.
+        """
         raise NotImplementedError
+
+    def point(self, expectation: Tensor) -> Tensor:
+        """One value per column, in data units, for an expectation: shape (..., n_columns)."""
+        return expectation
+
+    def effect(self, on: Tensor, off: Tensor) -> Tensor:
+        """One number per column for the change between two expectations."""
+        return on - off
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw x given the outputs, in data units, shape (..., n_columns)."""
         raise NotImplementedError
+
+
+def blank(values: Tensor, known: Tensor | None) -> Tensor:
+    """Values, shape (..., n_rows, n_columns), with 0 in place of those of missing entries."""
+    return values if known is None else torch.where(known, values, 0.0)

@@ -19,6 +19,10 @@ class Architecture:
         one that leaves it on the way down; None: no deterministic layers.
     families : tuple of str
         Likelihood family of each column.
+    n_categories : tuple of int
+        Categories of each column, 0 for numbers; empty: all are numbers.
+    marked : tuple of int
+        Positions of the columns whose missing entries the bottom-up pass is told of.
     latent, posterior : str
         Names in `LATENT_LAWS` and `POSTERIORS`.
     batch_norm, skip_connections : bool
@@ -29,6 +33,8 @@ class Architecture:
     layer_sizes: tuple[int, ...]
     hidden_layer_sizes: tuple[int, ...] | None
     families: tuple[str, ...]
+    n_categories: tuple[int, ...] = ()
+    marked: tuple[int, ...] = ()
     latent: str = "rectified_gaussian"
     posterior: str = "structured"
     batch_norm: bool = True

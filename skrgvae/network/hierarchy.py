@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skrgvae.distributions import LATENT_LAWS
-from skrgvae.likelihoods import ColumnLikelihood
+from skrgvae.likelihoods import ColumnLikelihood, Observed
 from skrgvae.network.architecture import Architecture
 from skrgvae.network.bottom_up import BottomUp
 from skrgvae.network.merge import POSTERIORS
@@ -24,7 +24,11 @@ class Hierarchy(nn.Module):
         self.architecture = architecture
         self.law = LATENT_LAWS[architecture.latent]
         self.merge = POSTERIORS[architecture.posterior]
-        self.likelihood = ColumnLikelihood(architecture.families)
+        self.likelihood = ColumnLikelihood(
+            architecture.families,
+            architecture.n_categories or (0,) * len(architecture.families),
+            architecture.marked,
+        )
         self.bottom_up = BottomUp(self.likelihood.n_inputs, architecture)
         self.top_down = TopDown(self.likelihood.n_outputs, architecture)
 
@@ -34,8 +38,20 @@ class Hierarchy(nn.Module):
         self.top_down.draw(generator, self.likelihood.initial_outputs())
 
     def messages(self, table: Tensor) -> list[Message]:
-        """Bottom-up pass over rows in data units, shape (n_rows, n_columns)."""
-        return self.bottom_up(self.likelihood.inputs(self.likelihood.observe(table)))
+        """Bottom-up pass over rows in data units, shape (n_rows, n_columns); NaN is missing."""
+        return self._messages(self.likelihood.observe(table))
+
+    def posterior(self, observed: Observed, noise: Sequence[Tensor] | None) -> list[LayerPass]:
+        """Both passes over observed rows; `noise` and what is returned are those of `descend`."""
+        return self.descend(self._messages(observed), noise)
+
+    def _messages(self, observed: Observed) -> list[Message]:
+        messages = self.bottom_up(self.likelihood.inputs(observed))
+        if observed.known is None:
+            return messages
+        # A row of which nothing is known has nothing to say: its posterior is the prior.
+        informed = observed.known.any(dim=-1, keepdim=True)
+        return [Message(loc, precision * informed) for loc, precision in messages]
 
     def descend(
         self, messages: Sequence[Message], noise: Sequence[Tensor] | None
@@ -75,7 +91,7 @@ class Hierarchy(nn.Module):
         noise : sequence of Tensor of shape (n_rows, n_units), bottom first
         """
         observed = self.likelihood.observe(table)
-        layers = self.descend(self.bottom_up(self.likelihood.inputs(observed)), noise)
+        layers = self.posterior(observed, noise)
         values = tuple(record.value for record in layers)
         log_likelihood = self.likelihood.log_prob(observed, self.top_down.decode(values))
         return BoundTerms(log_likelihood, tuple(self.kl(record) for record in layers), values)
@@ -83,7 +99,7 @@ class Hierarchy(nn.Module):
     def log_weights(self, table: Tensor, noise: Sequence[Tensor]) -> Tensor:
         """log p(x, z) - log q(z | x) of sampled z, on the law's own measure: (..., n_rows)."""
         observed = self.likelihood.observe(table)
-        layers = self.descend(self.bottom_up(self.likelihood.inputs(observed)), noise)
+        layers = self.posterior(observed, noise)
         outputs = self.top_down.decode([record.value for record in layers])
         total = self.likelihood.log_prob(observed, outputs)
         for record in layers:

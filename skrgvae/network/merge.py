@@ -43,8 +43,12 @@ def structured(loc_p: Tensor, scale_p: Tensor, message: Message) -> tuple[Tensor
 
 def mean_field(loc_p: Tensor, scale_p: Tensor, message: Message) -> tuple[Tensor, Tensor]:
     """Take the bottom-up pass's word alone: the comparison, in which q forgets the prior."""
-    loc_q = message.loc.expand_as(loc_p)
-    return loc_q, torch.rsqrt(message.precision).expand_as(loc_p)
+    informed = message.precision > 0  # else nothing is known of the row, and the prior stands
+    precision = torch.where(informed, message.precision, 1.0)
+    return (
+        torch.where(informed, message.loc, loc_p),
+        torch.where(informed, torch.rsqrt(precision), scale_p),
+    )
 
 
 POSTERIORS = {"structured": structured, "mean_field": mean_field}

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 import skrgvae
+from skrgvae.data.sources import Source, blocks_of
 from skrgvae.exceptions import ModelFileError
 from skrgvae.persistence import container
 from skrgvae.training import Snapshot
@@ -23,13 +24,19 @@ KIND = "checkpoint"
 VERSION = 1
 
 
-def fingerprint(parameters: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> str:
+def fingerprint(
+    parameters: Mapping[str, Any],
+    arrays: Mapping[str, NDArray],
+    sources: Mapping[str, Source | None],
+) -> str:
     """Hash of what decides a training: parameters, data, and the versions that compute it.
 
     Parameters
     ----------
     parameters : mapping of str to values of JSON, sequences, mappings and numpy's kinds of them
     arrays : mapping of str to ndarray
+    sources : mapping of str to Source or None
+        Rows; None: there are none of that name.
 
     Returns
     -------
@@ -40,6 +47,11 @@ def fingerprint(parameters: Mapping[str, Any], arrays: Mapping[str, NDArray]) ->
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    for name, rows in sorted(sources.items()):
+        if rows is not None:
+            digest.update(f"{name} {rows.dtype.str} {rows.n_rows} {rows.n_columns}".encode())
+            for block in blocks_of(rows):
+                digest.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:32]
 
 

@@ -5,6 +5,7 @@ The content of the file's header (see `container`) is, in format version 1,
 - `versions`: of the package and of what it computed with, for information;
 - `parameters`: the constructor's, in the form of `values`;
 - `architecture`: the shape of the network and the family of every column;
+- `columns`: the categories of the columns, in the form of `Columns.as_json`;
 - `feature_names_in`: names of the columns, or null;
 - `seed`, `device`, `best_iter`, and `history_columns`: names of the history's quantities.
 
@@ -29,6 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 import skrgvae
+from skrgvae.data.columns import Columns
 from skrgvae.distributions import LATENT_LAWS
 from skrgvae.exceptions import ModelFileError
 from skrgvae.likelihoods import FAMILIES
@@ -55,6 +57,7 @@ CONTENT = {
     "versions",
     "parameters",
     "architecture",
+    "columns",
     "feature_names_in",
     "seed",
     "device",
@@ -64,7 +67,10 @@ CONTENT = {
 # Bounds, not included, of arrays by the last part of their name; the others need only be finite.
 BOUNDS = {
     "rate": (0, 1),
-    "spread": (0, np.inf),
+    **dict.fromkeys(
+        ("spread", "bent_spread", "width", "mean_count", "input_unit", "frequency"), (0, np.inf)
+    ),
+    "mean_total": (-np.finfo(float).tiny, np.inf),
     "running_variance": (-np.finfo(float).tiny, np.inf),
     "n_batches": (-1, np.inf),
 }
@@ -91,6 +97,7 @@ def save_model(encoder: HierarchicalSparseEncoder, path: str | os.PathLike[str])
             **model.architecture.as_dict(),
             "firing_rate": _float_or_none(model.architecture.firing_rate),
         },
+        "columns": encoder._columns.as_json(),
         "feature_names_in": _names(encoder),
         "seed": model.seed,
         "device": model.device,
@@ -133,10 +140,14 @@ def _encoder(cls: type[Encoder], content: dict[str, Any], arrays: dict[str, NDAr
     history = _history(arrays.pop("training.history"), content["history_columns"])
     best = _integer("best_iter", content["best_iter"], 1, len(history["kl"]))
     names = _feature_names(content["feature_names_in"], len(architecture.families))
+    columns = Columns.from_json(content["columns"])
+    if columns.n_categories != architecture.n_categories:
+        raise ValueError("the columns and the architecture differ in their categories")
     model = Model(architecture, arrays, _seed(content["seed"]), _device(content["device"]))
 
     encoder = _unfitted(cls, content["parameters"])
     encoder.n_features_in_ = len(architecture.families)
+    encoder._columns = columns
     if names is not None:
         encoder.feature_names_in_ = names
     encoder.__dict__.update(encoder._attributes(model, medians, active_means, history, best))
@@ -215,6 +226,15 @@ def _architecture(values: Any, n_numbers: int) -> Architecture:
         or not all(isinstance(family, str) and family in FAMILIES for family in families)
     ):
         raise ValueError(f"the families of the columns must be among {sorted(FAMILIES)}")
+    n_categories = _numbers("n_categories", values["n_categories"], n_numbers)
+    marked = _numbers("marked", values["marked"], len(families) - 1)
+    if len(n_categories) != len(families) or any(
+        (family == "categorical") != (number > 0)
+        for family, number in zip(families, n_categories, strict=True)
+    ):
+        raise ValueError("n_categories must have a number for every column, 0 for numeric ones")
+    if list(marked) != sorted(set(marked)):
+        raise ValueError("marked must be rising positions of columns")
     for name, known in (("latent", LATENT_LAWS), ("posterior", POSTERIORS)):
         if not isinstance(values[name], str) or values[name] not in known:
             raise ValueError(f"{name} must be one of {sorted(known)}")
@@ -230,6 +250,8 @@ def _architecture(values: Any, n_numbers: int) -> Architecture:
             "layer_sizes": layer_sizes,
             "hidden_layer_sizes": hidden,
             "families": tuple(families),
+            "n_categories": n_categories,
+            "marked": marked,
         }
     )
 
@@ -238,6 +260,12 @@ def _sizes(name: str, values: Any, largest: int) -> tuple[int, ...]:
     if not isinstance(values, list) or not values:
         raise ValueError(f"{name} must be a list of sizes")
     return tuple(_integer(f"an entry of {name}", value, 1, largest) for value in values)
+
+
+def _numbers(name: str, values: Any, largest: int) -> tuple[int, ...]:
+    if not isinstance(values, list):
+        raise ValueError(f"{name} must be a list")
+    return tuple(_integer(f"an entry of {name}", value, 0, largest) for value in values)
 
 
 def _float_or_none(value: float | None) -> float | None:

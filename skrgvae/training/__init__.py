@@ -1,5 +1,6 @@
 """Training: objective, schedules, batches, optimiser, loop, history."""
 
+from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.checkpoints import Snapshot, restore, take_snapshot
 from skrgvae.training.history import Epoch, History
@@ -7,6 +8,7 @@ from skrgvae.training.loop import Hooks, Run, Settings, Stopping, Trainer, fit_e
 from skrgvae.training.schedules import Schedule
 
 __all__ = [
+    "Average",
     "Epoch",
     "History",
     "Hooks",

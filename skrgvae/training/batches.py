@@ -1,4 +1,4 @@
-"""Rows in random order, a batch at a time."""
+"""Rows in random order, a batch at a time, on a device."""
 
 from __future__ import annotations
 
@@ -9,40 +9,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skrgvae.data.sources import Source, n_batches
+
 
 class Rows:
-    """Rows of a table, handed out as tensors on a device.
-
-    Rows are gathered by numpy, so that a read-only array or a memory map is never written to and
-    never held twice.
+    """Rows of a source, handed out as tensors on a device.
 
     Parameters
     ----------
-    table : ndarray of shape (n_rows, n_columns)
+    source : Source
     device : torch.device
+    weights : ndarray of shape (n_rows,) or None
+        A pass meets each row on average in proportion to its weight.
     """
 
-    def __init__(self, table: NDArray, device: torch.device) -> None:
-        self.table = table
+    def __init__(
+        self, source: Source, device: torch.device, weights: NDArray[np.float64] | None = None
+    ) -> None:
+        self.source = source
         self.device = device
+        self.weights = weights
 
     def __len__(self) -> int:
-        return len(self.table)
-
-    def take(self, index: NDArray[np.intp]) -> Tensor:
-        """Rows at the given positions, shape (n_taken, n_columns)."""
-        return torch.from_numpy(self.table[index]).to(self.device)
+        return self.source.n_rows
 
     def n_batches(self, batch_size: int) -> int:
         """Batches in one pass."""
-        return max(1, -(-len(self) // batch_size))
+        return n_batches(len(self), batch_size)
 
     def shuffled(self, batch_size: int, rng: np.random.Generator) -> Iterator[Tensor]:
-        """One pass in random order.
-
-        The batches differ by one row at most: a small remainder would be normalised by the
-        moments of a handful of rows.
-        """
-        order = rng.permutation(len(self))
-        for index in np.array_split(order, self.n_batches(batch_size)):
-            yield self.take(index)
+        """One pass in random order."""
+        for batch in self.source.batches(batch_size, rng, self.weights):
+            yield torch.from_numpy(batch).to(self.device)

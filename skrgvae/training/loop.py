@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch, History
 from skrgvae.training.objective import objective
@@ -68,6 +69,7 @@ class Trainer:
         self.step = 0
         self.rate_factor = 1.0
         self.dropped = 0
+        self.average: Average | None = None
 
     def epoch(self, rows: Rows) -> Epoch:
         """One pass over the rows in random order."""
@@ -80,6 +82,8 @@ class Trainer:
             for batch in rows.shuffled(self.settings.batch_size, self.rng):
                 summary = self._step(batch, buffers)
                 if summary is not None:
+                    if self.average is not None:
+                        self.average.after_step(self.step)
                     n_rows += len(batch)
                     reconstruction += len(batch) * summary[0]
                     kl += len(batch) * summary[1]

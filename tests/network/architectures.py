@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skrgvae.data.summary import summarise
 from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network import POSTERIORS, Architecture, Hierarchy
 
@@ -66,7 +67,7 @@ def build(
     where one-sided derivatives differ. `moved=False` leaves the biases as they are drawn.
     """
     module = Hierarchy(architecture)
-    module.likelihood.set_statistics(example_rows() if table is None else table)
+    module.likelihood.set_statistics(summarise([example_rows() if table is None else table]))
     generator = torch.Generator().manual_seed(seed)
     module.draw(generator)
     with torch.no_grad():

@@ -309,7 +309,7 @@ def linear_gaussian(posterior: str) -> tuple[Hierarchy, np.ndarray, np.ndarray]:
         family = module.likelihood.families[0]
         top = module.top_down.top
         decoder = module.top_down.decoder.head
-        mean = family.mean(decoder(top.loc)).numpy()
+        mean = family.expectation(decoder(top.loc)).numpy()
         variance = (decoder.weight.diag() * top.raw_scale.exp()) ** 2 + family.scale() ** 2
         covariance = np.diag((family.spread**2 * variance).numpy())
     return module, mean, covariance

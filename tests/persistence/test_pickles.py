@@ -73,6 +73,7 @@ def test_no_callbacks_once_it_is_fitted():
 TRUSTED = [
     "skrgvae.estimator.HierarchicalSparseEncoder",
     "skrgvae.model.Model",
+    "skrgvae.data.columns.Columns",
     "skrgvae.network.architecture.Architecture",
 ]
 

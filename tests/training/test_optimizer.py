@@ -18,7 +18,7 @@ def loss_of(module, rows, seed=0):
 
 @pytest.fixture
 def rows():
-    return torch.from_numpy(toy_rows(20, 4).table)
+    return torch.from_numpy(toy_rows(20, 4).source.table)
 
 
 def test_values_are_kept(rows):

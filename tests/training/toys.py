@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skrgvae.data.sources import ArrayRows
+from skrgvae.data.summary import summarise
 from skrgvae.network import Architecture, BoundTerms, Hierarchy
 from skrgvae.training import Rows, Schedule, Settings, Trainer
 
@@ -47,7 +49,7 @@ def schedule(n_steps=100, learning_rate=0.1, kl_weight=1.0, kl_warmup=0.0, decay
 
 def toy_rows(n_rows: int = 12, n_columns: int = 2) -> Rows:
     table = np.random.default_rng(0).normal(size=(n_rows, n_columns)).astype(np.float32)
-    return Rows(table, CPU)
+    return Rows(ArrayRows(table), CPU)
 
 
 def toy_trainer(module=None, batch_size=4, seed=0, **options) -> Trainer:
@@ -60,8 +62,9 @@ def small_network(n_columns: int = 4, table=None, **options) -> Hierarchy:
     options = {"firing_rate": 0.2, "skip_connections": True, **options}
     architecture = Architecture((4, 3), (6, 5), ("gaussian",) * n_columns, **options)
     module = Hierarchy(architecture)
-    rows = toy_rows(40, n_columns).table if table is None else table
-    module.likelihood.set_statistics(rows)
+    if table is None:
+        table = toy_rows(40, n_columns).source.table
+    module.likelihood.set_statistics(summarise([table]))
     module.draw(torch.Generator().manual_seed(0))
     return module
 

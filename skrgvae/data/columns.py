@@ -1,0 +1,433 @@
+"""What a fit learns about the columns of a table, to make numbers of its rows and to undo that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise, repeat
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+from skrgvae.data.cells import Column, float_dtype
+from skrgvae.data.frames import as_table, read_columns, write_frame
+
+# Every category costs an input and an output of the network and must be met several times to be
+# learned: a column with more of them is text, an identifier, or a quantity that was read as text.
+MAX_CATEGORIES = 1_000
+# Of a column with at most MAX_CATEGORIES, however rare, this many rows all differ with a
+# probability below exp(-200 * 199 / 2 / 1000), which is 2.3e-9. So they are an identifier.
+MIN_ROWS_OF_IDENTIFIER = 200
+
+# Cells looked at together in the search for infinite values: few enough for the cache.
+_CELLS_AT_ONCE = 2**17
+# A message lists at most this many columns.
+_MAX_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table hold: numbers, or which categories.
+
+    Equal values give equal categories, whether an array, pandas or polars held them.
+
+    Parameters
+    ----------
+    categories : tuple of tuple or None, of length n_columns
+        None for a column of numbers. Otherwise the categories seen in training, sorted: strings
+        by code point, or numbers (booleans count as such); none at all for a column of strings
+        or categories that had only missing values.
+    names : tuple of str or None, default=None
+        Names of the columns, where they have names and all are strings.
+
+    Raises
+    ------
+    ValueError
+        If the categories of a column are not of one kind, finite and strictly increasing, or the
+        names not as many as the columns.
+    """
+
+    categories: tuple[tuple[Any, ...] | None, ...]
+    names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.names is not None and len(self.names) != len(self.categories):
+            raise ValueError(f"{len(self.names)} names for {len(self.categories)} columns")
+        for categories in self.categories:
+            if categories is not None:
+                _check_categories(categories)
+
+    @classmethod
+    def learn(
+        cls, X: Any, categorical_features: Any = "from_dtype", feature_names: Any = None
+    ) -> Self:
+        """Find out which columns are categorical, and their categories.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_rows, n_columns)
+            Missing are NaN, None and pandas.NA.
+        categorical_features : "from_dtype", None or array-like of {bool, int, str}, \
+                default="from_dtype"
+            A mask, positions, or names of the categorical columns; None for none. "from_dtype"
+            takes columns whose dtype in a data frame is one of categories or strings, and
+            columns of any table whose values are strings.
+        feature_names : sequence of str of shape (n_columns,), default=None
+            Names of an array's columns. A data frame has its own.
+
+        Returns
+        -------
+        Columns
+
+        Raises
+        ------
+        TypeError
+            If a column holds anything but strings or numbers (dates, lists, bytes, ...), or both;
+            if X is sparse.
+        ValueError
+            If `categorical_features` doesn't fit X; if a column that is not categorical holds
+            strings; if one has more than 1,000 categories, or 200 or more and no two rows
+            alike (an identifier); if X has no rows, no columns, other than two dimensions, two
+            columns of one name, or complex numbers.
+        """
+        table, labels = as_table(X)
+        if labels is None and feature_names is not None:
+            labels = list(feature_names)
+        names = _string_names(labels)
+        columns = read_columns(table, labels)
+        hold_strings = np.array([column.kind == "strings" for column in columns])
+        categorical = _resolve_categorical(categorical_features, names, len(columns))
+        if categorical is None:
+            categorical = hold_strings | [column.has_categories for column in columns]
+        _refuse_strings([columns[j] for j in np.flatnonzero(hold_strings & ~categorical)])
+        return cls(
+            tuple(
+                _learn_categories(column) if is_categorical else None
+                for column, is_categorical in zip(columns, categorical, strict=True)
+            ),
+            names,
+        )
+
+    @property
+    def n_categories(self) -> tuple[int, ...]:
+        """Number of categories per column, 0 for a column of numbers."""
+        return tuple(0 if c is None else len(c) for c in self.categories)
+
+    def merge(self, other: Columns) -> Columns:
+        """What both together have learned, of other rows of the same columns.
+
+        Raises
+        ------
+        TypeError
+            If a column holds strings here and numbers there.
+        ValueError
+            If a column has more than 1,000 categories.
+        """
+        labels = range(len(self.categories)) if self.names is None else self.names
+        merged = []
+        for label, mine, theirs in zip(labels, self.categories, other.categories, strict=True):
+            if not (mine and theirs):
+                merged.append(mine or theirs)
+                if (mine is None) != (theirs is None) and (mine or theirs):
+                    raise TypeError(
+                        f"Column {label!r} has categories in some batches of X and numbers in "
+                        "others. Give it one dtype in all of them."
+                    )
+                continue
+            try:
+                together = tuple(sorted({*mine, *theirs}))
+            except TypeError:
+                raise TypeError(
+                    f"Column {label!r} holds strings in some batches of X and numbers in others: "
+                    f"for example {mine[0]!r} and {theirs[0]!r}."
+                ) from None
+            if len(together) > MAX_CATEGORIES:
+                raise ValueError(
+                    f"Column {label!r} has {len(together)} categories, for example "
+                    f"{together[0]!r}. There can be at most {MAX_CATEGORIES}."
+                )
+            merged.append(together)
+        return Columns(tuple(merged), self.names)
+
+    def encode(self, X: Any) -> NDArray[np.floating]:
+        """Make numbers of rows.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_columns)
+            In C order. Numbers, booleans as 0 and 1; of a categorical column the positions in
+            its `categories`; NaN for missing values and for categories not seen in training.
+            float32 where all numbers are of types which that holds exactly (float32 and what
+            takes two bytes at most), else float64. An array or memory map that already is all
+            this is not copied.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `learn`; if there is an infinite number or another number of columns; if a
+            column holds strings now and held numbers in training, or the other way round.
+        """
+        table, labels = as_table(X)
+        labels = labels or self.names
+        if table.shape[1] != len(self.categories):
+            raise ValueError(
+                f"X has {table.shape[1]} features, but the encoder is expecting "
+                f"{len(self.categories)} features as input."
+            )
+        is_numeric = not any(c is not None for c in self.categories)
+        if is_numeric and isinstance(table, np.ndarray) and table.dtype.kind in "biuf":
+            encoded = check_array(
+                table, dtype=float_dtype(table.dtype), order="C", ensure_all_finite=False
+            )
+        else:
+            encoded = self._encode_columns(read_columns(table, labels))
+        _check_finite(encoded, labels)
+        return encoded
+
+    def decode(self, table: NDArray[np.floating], like: Any = None) -> Any:
+        """Undo `encode`.
+
+        Parameters
+        ----------
+        table : ndarray of shape (n_rows, n_columns)
+            Numbers; of a categorical column positions in its `categories`. NaN is missing.
+        like : data frame of shape (n_rows, n_columns), default=None
+            The data frame that the rows come from.
+
+        Returns
+        -------
+        ndarray or data frame of shape (n_rows, n_columns)
+            Without `like` an array: `table` itself if no column is categorical, else of objects,
+            with NaN where missing. With `like` a data frame with its names and index: of polars
+            if `like` is, else of pandas. Numbers and booleans are floats in it; categories have
+            the dtype they have in `like` if that is one of strings or categories and can hold
+            them.
+        """
+        missing = np.nan if like is None else None
+        decoded = [
+            table[:, j] if categories is None else _decode(table[:, j], categories, missing)
+            for j, categories in enumerate(self.categories)
+        ]
+        if like is not None:
+            return write_frame(decoded, like)
+        if all(categories is None for categories in self.categories):
+            return table
+        objects = np.empty(table.shape, dtype=object)
+        for j, values in enumerate(decoded):
+            objects[:, j] = values
+        return objects
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as lists, strings, numbers, booleans and None."""
+        return {
+            "categories": [None if c is None else list(c) for c in self.categories],
+            "names": None if self.names is None else list(self.names),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """Read what `as_json` gave.
+
+        Raises
+        ------
+        ValueError
+            If it is anything else.
+        """
+        if not isinstance(value, dict) or set(value) != {"categories", "names"}:
+            raise ValueError("columns must be an object with the entries categories and names")
+        categories, names = value["categories"], value["names"]
+        if not isinstance(categories, list) or not all(
+            c is None or isinstance(c, list) for c in categories
+        ):
+            raise ValueError("the categories must be a list of lists and nulls")
+        if names is not None and (
+            not isinstance(names, list) or not all(isinstance(name, str) for name in names)
+        ):
+            raise ValueError("the names must be a list of strings or null")
+        return cls(
+            tuple(None if c is None else tuple(c) for c in categories),
+            None if names is None else tuple(names),
+        )
+
+    def _encode_columns(self, columns: Sequence[Column]) -> NDArray[np.floating]:
+        pairs = list(zip(columns, self.categories, strict=True))
+        for column, categories in pairs:
+            _check_kind(column, categories)
+        dtypes = [
+            column.float_dtype
+            for column, categories in pairs
+            if categories is None or column.values.dtype != object
+        ]
+        dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
+        encoded = np.empty((len(columns[0].values), len(columns)), dtype=dtype)
+        for j, (column, categories) in enumerate(pairs):
+            if categories is None:
+                encoded[:, j] = column.numbers(dtype)
+            else:
+                encoded[:, j] = _codes(column, categories)
+        return encoded
+
+
+def _check_finite(table: NDArray[np.floating], labels: Sequence[Any] | None) -> None:
+    # scikit-learn's check makes a mask as large as the table where that has missing values.
+    n_rows = max(1, _CELLS_AT_ONCE // table.shape[1])
+    infinite = np.zeros(table.shape[1], dtype=bool)
+    for start in range(0, len(table), n_rows):
+        infinite |= np.isinf(table[start : start + n_rows]).any(axis=0)
+    if infinite.any():
+        found = [
+            repr(j if labels is None else labels[j]) for j in np.flatnonzero(infinite).tolist()
+        ]
+        raise ValueError(
+            f"Input X contains infinity or a value too large for {table.dtype!r} in "
+            f"{_named(found)}."
+        )
+
+
+def _string_names(labels: Sequence[Any] | None) -> tuple[str, ...] | None:
+    """Names of columns where all are strings, as scikit-learn takes them."""
+    if labels is None or not all(isinstance(label, str) for label in labels):
+        return None
+    return tuple(str(label) for label in labels)
+
+
+def _resolve_categorical(
+    categorical_features: Any, names: Sequence[str] | None, n_columns: int
+) -> NDArray[np.bool_] | None:
+    """Mask of the columns named as categorical; None for "from_dtype"."""
+    if isinstance(categorical_features, str) and categorical_features == "from_dtype":
+        return None
+    mask = np.zeros(n_columns, dtype=bool)
+    if categorical_features is None:
+        return mask
+    wanted = np.asarray(categorical_features)
+    if wanted.size == 0:
+        return mask
+    is_text = wanted.dtype.kind == "U" or (
+        wanted.dtype == object and all(isinstance(name, str) for name in wanted.flat)
+    )
+    if wanted.ndim != 1 or not (is_text or wanted.dtype.kind in "biu"):
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None or an array-like of bool, int or "
+            f"str. Got {categorical_features!r}."
+        )
+    if is_text:
+        if names is None:
+            raise ValueError(
+                "categorical_features should be passed as an array of integers or as a boolean "
+                "mask when the model is fitted on data without feature names."
+            )
+        for name in wanted.tolist():
+            if name not in names:
+                raise ValueError(
+                    f"categorical_features has an item value {name!r} which is not a valid "
+                    f"feature name of the training data. Observed feature names: {list(names)}"
+                )
+            mask[names.index(name)] = True
+    elif wanted.dtype.kind == "b":
+        if wanted.shape != mask.shape:
+            raise ValueError(
+                "categorical_features set as a boolean mask must have shape (n_features,), got: "
+                f"{wanted.shape}"
+            )
+        mask[wanted] = True
+    else:
+        if wanted.max() >= n_columns or wanted.min() < 0:
+            raise ValueError(
+                "categorical_features set as integer indices must be in [0, n_features - 1], "
+                f"which is [0, {n_columns - 1}]. Got {categorical_features!r}."
+            )
+        mask[wanted] = True
+    return mask
+
+
+def _refuse_strings(columns: Sequence[Column]) -> None:
+    if columns:
+        raise ValueError(
+            f"could not convert string to float: {columns[0].example()!r} in "
+            f"{_named([column.label for column in columns])}. Name columns of strings in "
+            "categorical_features, or leave that at 'from_dtype', or drop them."
+        )
+
+
+def _learn_categories(column: Column) -> tuple[Any, ...]:
+    values, positions = column.distinct()
+    n_values = int(np.count_nonzero(positions >= 0))
+    is_identifier = len(values) == n_values >= MIN_ROWS_OF_IDENTIFIER
+    if len(values) > MAX_CATEGORIES or is_identifier:
+        words = [value for value in values if isinstance(value, str) and not _is_number(value)]
+        if isinstance(values[0], str) and len(words) < len(values) / 2:
+            # Often it is one odd entry, such as a question mark, that makes a column text.
+            advice = "It holds numbers as text: convert it to numbers."
+            if words:
+                advice += f" Make missing what is none, such as {words[0]!r}."
+        else:
+            advice = (
+                "Drop the column if it is an identifier or free text; otherwise put its rare "
+                "categories together."
+            )
+        raise ValueError(
+            f"Column {column.label} has {len(values)} categories in {n_values} rows, for example "
+            f"{values[0]!r}. There can be at most {MAX_CATEGORIES}, and some must occur more than "
+            f"once. {advice}"
+        )
+    return tuple(sorted(values))
+
+
+def _check_categories(categories: tuple[Any, ...]) -> None:
+    are_strings = all(isinstance(value, str) for value in categories)
+    are_numbers = all(
+        isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+        for value in categories
+    )
+    if not are_strings and not are_numbers:
+        raise ValueError("the categories of a column must be strings, or finite numbers")
+    if not all(low < high for low, high in pairwise(categories)):
+        raise ValueError("the categories of a column must be sorted and differ")
+
+
+def _check_kind(column: Column, categories: tuple[Any, ...] | None) -> None:
+    """Refuse strings where there were numbers in training, and the other way round."""
+    if categories == () or column.kind == "nothing":
+        return
+    expected = "strings" if categories and isinstance(categories[0], str) else "numbers"
+    if column.kind != expected and (example := column.example()) is not None:
+        raise ValueError(
+            f"Column {column.label} held {expected} in training, but holds {column.kind} now, for "
+            f"example {example!r}: convert it."
+        )
+
+
+def _codes(column: Column, categories: tuple[Any, ...]) -> NDArray[np.float64]:
+    values, positions = column.distinct()
+    lookup = dict(zip(categories, range(len(categories)), strict=True))
+    # The last one is for the position -1.
+    return np.array([*map(lookup.get, values, repeat(np.nan)), np.nan])[positions]
+
+
+def _decode(
+    codes: NDArray[np.floating], categories: tuple[Any, ...], missing: Any
+) -> NDArray[np.object_]:
+    values = np.array([*categories, missing], dtype=object)
+    return values[np.where(np.isnan(codes), len(categories), codes).astype(np.intp)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = len(labels) - _MAX_LISTED
+    listed = ", ".join(labels[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return f"column{'s' if len(labels) > 1 else ''} {listed}"

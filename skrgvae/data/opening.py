@@ -1,0 +1,128 @@
+"""From whatever a user passes as X to rows of numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array, issparse
+from sklearn.utils.validation import validate_data
+
+from skrgvae.data.blocks import SlicedBlocks, as_blocks
+from skrgvae.data.cells import float_dtype
+from skrgvae.data.columns import Columns
+from skrgvae.data.frames import as_table, is_frame
+from skrgvae.data.sources import ArrayRows, BlockRows, Blocks, Source
+
+
+class Opener:
+    """Checks X as scikit-learn does, and makes it readable as rows of numbers.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose `n_features_in_` and `feature_names_in_` are set or compared.
+    columns : Columns or None
+        What fit learned about the columns; None: learn it, and set the estimator's attributes.
+    categorical_features : array-like, str or None
+        The estimator's parameter.
+    narrow : bool
+        Whether small whole numbers become float32, which holds them exactly, as in training;
+        otherwise nothing but float32 does.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        columns: Columns | None,
+        categorical_features: ArrayLike | str | None,
+        narrow: bool,
+    ) -> None:
+        self.estimator = estimator
+        self.columns = columns
+        self.categorical_features = categorical_features
+        self.narrow = narrow
+
+    def open(self, X: Any) -> Source:
+        """Rows of numbers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is nothing that `fit` takes, or not what it took before.
+        """
+        if issparse(X):
+            return self._open_sparse(X)
+        blocks = as_blocks(X)
+        if blocks is not None:
+            return self._open_blocks(blocks)
+        table = self._in_memory(X, self.columns is None)
+        self.columns = self.columns or self._learn(table)
+        return ArrayRows(self._encode(table))
+
+    def learned(self) -> Columns:
+        """What is known about the columns after `open`."""
+        assert self.columns is not None
+        return self.columns
+
+    def _open_sparse(self, X: Any) -> Source:
+        table = validate_data(
+            self.estimator,
+            X,
+            reset=self.columns is None,
+            accept_sparse="csr",
+            dtype=[float_dtype(X.dtype)] if self.narrow else [np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+        )
+        self.columns = self.columns or Columns((None,) * table.shape[1])
+        return ArrayRows(csr_array(table))
+
+    def _open_blocks(self, blocks: Blocks) -> Source:
+        """Read all blocks once, or only the first where the storage knows its rows and types."""
+        learning, first, sizes = self.columns is None, None, []
+        for number, block in enumerate(blocks.read(range(blocks.n_blocks))):
+            table = self._in_memory(block, learning and number == 0)
+            if learning:
+                learned = self._learn(table)
+                self.columns = learned if self.columns is None else self.columns.merge(learned)
+            first = table if first is None else first
+            sizes.append(table.shape[0])
+            if isinstance(blocks, SlicedBlocks) and blocks.are_numbers:
+                sizes = blocks.sizes()
+                break
+        if first is None:
+            raise ValueError(
+                "Found array with 0 sample(s): X gave no batches, while a minimum of 1 row is "
+                f"required by {type(self.estimator).__name__}."
+            )
+        dtype = self._encode(first[:1]).dtype
+
+        def encode(block: Any) -> NDArray[np.floating]:
+            return self._encode(self._in_memory(block, False)).astype(dtype, copy=False)
+
+        return BlockRows(blocks, sizes, encode, first.shape[1], dtype)
+
+    def _in_memory(self, X: Any, reset: bool) -> Any:
+        """An array or a frame whose names and number of columns are those of the estimator."""
+        if issparse(X):
+            X = X.toarray()
+        table, _ = as_table(X)
+        X = X if is_frame(X) else table
+        validate_data(self.estimator, X, reset=reset, skip_check_array=True)
+        return X
+
+    def _learn(self, table: Any) -> Columns:
+        names = getattr(self.estimator, "feature_names_in_", None)
+        return Columns.learn(table, self.categorical_features, names)
+
+    def _encode(self, table: Any) -> NDArray[np.floating]:
+        rows = self.learned().encode(table)
+        if self.narrow or _holds_float32(table):
+            return rows
+        return rows.astype(np.float64, copy=False)
+
+
+def _holds_float32(table: Any) -> bool:
+    dtypes = table.dtypes if hasattr(table, "dtypes") else [table.dtype]
+    return all(str(dtype).lower() == "float32" for dtype in dtypes)

@@ -1,0 +1,185 @@
+"""What one pass over the training rows says about every column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Rows kept for what needs more than moments (medians, dimensions), and numbers they may hold.
+MAX_ROWS, MAX_NUMBERS = 10_000, 2**24
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics of the known entries of every column, shape (n_columns,) each.
+
+    Attributes
+    ----------
+    n_rows : int
+    n_known : ndarray of int
+    low, high : ndarray
+        Extremes; NaN where nothing is known.
+    mean, spread : ndarray
+        Mean and standard deviation, weighted; 0 where nothing is known. The spread of a constant
+        column is 0 exactly.
+    whole : ndarray of bool
+        Whether all entries are whole numbers.
+    rows : ndarray of shape (n_kept, n_columns)
+        Rows drawn without replacement, all of them where they are few; NaN is missing.
+    """
+
+    n_rows: int
+    n_known: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    whole: NDArray[np.bool_]
+    rows: NDArray[np.floating]
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns."""
+        return len(self.mean)
+
+    @property
+    def has_missing(self) -> NDArray[np.bool_]:
+        """Whether a column has missing entries."""
+        return self.n_known < self.n_rows
+
+    def columns(self, index: NDArray[np.intp]) -> Summary:
+        """The same of some columns."""
+        if len(index) == self.n_columns:
+            return self
+        return Summary(
+            self.n_rows,
+            self.n_known[index],
+            self.low[index],
+            self.high[index],
+            self.mean[index],
+            self.spread[index],
+            self.whole[index],
+            self.rows[:, index],
+        )
+
+
+def summarise(
+    blocks: Iterable[NDArray[np.floating]], weights: NDArray[np.float64] | None = None
+) -> Summary:
+    """Summarise blocks of rows, shape (n_block_rows, n_columns) each; NaN is missing.
+
+    Moments are merged from block to block (Chan, Golub and LeVeque 1983, "Algorithms for computing
+    the sample variance", eq. 2.1), over values divided by the largest so far, so that no square
+    overflows or vanishes.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray
+        At least one, with at least one row.
+    weights : ndarray of shape (n_rows,) or None
+        Of the rows, for the moments.
+    """
+    so_far = None
+    for block in blocks:
+        so_far = so_far or _Pass(block.shape[1])
+        part = slice(so_far.n_rows, so_far.n_rows + len(block))
+        so_far.add(block, None if weights is None else weights[part])
+    assert so_far is not None
+    return so_far.summary()
+
+
+class _Pass:
+    """Accumulators of `summarise`."""
+
+    def __init__(self, n_columns: int) -> None:
+        self.n_rows = 0
+        self.eps = 0.0
+        self.low = np.full(n_columns, np.inf)
+        self.high = np.full(n_columns, -np.inf)
+        self.whole = np.ones(n_columns, dtype=bool)
+        self.n_known = np.zeros(n_columns, dtype=np.int64)
+        self.scale = np.full(n_columns, np.finfo(np.float64).tiny)
+        self.weight, self.mean, self.squares = np.zeros((3, n_columns))
+        self.rng = np.random.default_rng(0)
+        self.n_kept = max(1, min(MAX_ROWS, MAX_NUMBERS // max(n_columns, 1)))
+        self.kept: NDArray[np.floating] | None = None
+        self.keys = np.empty(0)
+
+    def add(self, block: NDArray[np.floating], weights: NDArray[np.float64] | None) -> None:
+        known = ~np.isnan(block)
+        n_known = known.sum(axis=0)
+        complete = bool(n_known.min(initial=len(block)) == len(block))
+        filled = block if complete else np.where(known, block, block.dtype.type(0))
+        low = (block if complete else np.where(known, block, np.inf)).min(axis=0)
+        high = (block if complete else np.where(known, block, -np.inf)).max(axis=0)
+        self.low = np.minimum(self.low, low)
+        self.high = np.maximum(self.high, high)
+        self.whole &= (filled == np.trunc(filled)).all(axis=0)
+        self._add_moments(filled, known, weights, np.abs(filled).max(axis=0))
+        self.n_known += n_known
+        self.n_rows += len(block)
+        self.eps = max(self.eps, float(np.finfo(block.dtype).eps))
+        self._keep(block)
+
+    def _add_moments(
+        self,
+        filled: NDArray[np.floating],
+        known: NDArray[np.bool_],
+        weights: NDArray[np.float64] | None,
+        largest: NDArray[np.floating],
+    ) -> None:
+        scale = np.maximum(self.scale, largest)
+        shrink = self.scale / scale
+        self.mean *= shrink
+        self.squares *= shrink**2
+        self.scale = scale
+        values = filled / scale  # float64, as the scale is
+        share = known.astype(np.float64) if weights is None else known * weights[:, None]
+        weight = share.sum(axis=0)
+        total = self.weight + weight
+        some = np.where(weight > 0, weight, 1.0)
+        mean = (share * values).sum(axis=0) / some
+        values -= mean
+        squares = (share * np.square(values)).sum(axis=0)
+        step = np.where(weight > 0, mean - self.mean, 0.0)
+        part = weight / np.where(total > 0, total, 1.0)
+        self.squares += squares + np.square(step) * self.weight * part
+        self.mean += step * part
+        self.weight = total
+
+    def _keep(self, block: NDArray[np.floating]) -> None:
+        """Keep the rows with the smallest of one random number each: a uniform draw."""
+        keys = self.rng.random(len(block))
+        if self.kept is None:
+            self.kept = block[:0]
+        wanted = np.arange(len(block))
+        if len(self.keys) == self.n_kept:
+            wanted = np.flatnonzero(keys < self.keys.max())
+        keys = np.concatenate([self.keys, keys[wanted]])
+        rows = np.concatenate([self.kept, block[wanted]])
+        if len(keys) > self.n_kept:
+            smallest = np.sort(np.argpartition(keys, self.n_kept)[: self.n_kept])
+            keys, rows = keys[smallest], rows[smallest]
+        self.keys, self.kept = keys, rows
+
+    def summary(self) -> Summary:
+        assert self.kept is not None
+        some = self.n_known > 0
+        mean = self.mean * self.scale
+        weight = np.where(self.weight > 0, self.weight, 1.0)
+        spread = np.sqrt(self.squares / weight) * self.scale
+        # A spread at the level of rounding errors is that of a constant column.
+        spread[(self.low == self.high) | (spread <= 4 * self.eps * np.abs(mean))] = 0.0
+        return Summary(
+            self.n_rows,
+            self.n_known,
+            np.where(some, self.low, np.nan),
+            np.where(some, self.high, np.nan),
+            mean,
+            spread,
+            self.whole & some,
+            self.kept,
+        )

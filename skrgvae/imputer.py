@@ -1,0 +1,105 @@
+"""The encoder as an imputer, for pipelines in which something else follows."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from skrgvae._sklearn_compat import fit_context
+from skrgvae.estimator import HierarchicalSparseEncoder
+
+
+class HierarchicalSparseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Missing entries filled in with what a hierarchy of sparse features expects of them.
+
+    The rows themselves come out, with the same columns; `HierarchicalSparseEncoder` takes missing
+    entries as they are and needs no imputer in front of it.
+
+    Parameters
+    ----------
+    encoder : HierarchicalSparseEncoder or None, default=None
+        Model of the rows, cloned before it is fitted; None: one with its defaults.
+
+    Attributes
+    ----------
+    encoder_ : HierarchicalSparseEncoder
+        The fitted model.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
+        Names of the columns; only where all were strings.
+
+    See Also
+    --------
+    HierarchicalSparseEncoder.impute : What `transform` calls.
+    sklearn.impute.IterativeImputer : Each column by a regression on the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skrgvae import HierarchicalSparseEncoder, HierarchicalSparseImputer
+    >>> X = load_iris().data
+    >>> X[::7, 2] = np.nan
+    >>> imputer = HierarchicalSparseImputer(
+    ...     HierarchicalSparseEncoder((8, 4), max_iter=20, random_state=0)
+    ... )
+    >>> bool(np.isnan(imputer.fit_transform(X)).any())
+    False
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "encoder": [HierarchicalSparseEncoder, None],
+    }
+
+    def __init__(self, encoder: HierarchicalSparseEncoder | None = None) -> None:
+        self.encoder = encoder
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn a model of the rows.
+
+        Parameters
+        ----------
+        X : as for `HierarchicalSparseEncoder.fit`, of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+        """
+        encoder = HierarchicalSparseEncoder() if self.encoder is None else clone(self.encoder)
+        self.encoder_ = encoder.fit(X)
+        self.n_features_in_ = encoder.n_features_in_
+        if hasattr(encoder, "feature_names_in_"):
+            self.feature_names_in_ = encoder.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Rows without missing entries.
+
+        Parameters
+        ----------
+        X : as for `HierarchicalSparseEncoder.fit`, of shape (n_samples, n_features)
+
+        Returns
+        -------
+        {ndarray, data frame} of shape (n_samples, n_features)
+            A data frame for a data frame.
+        """
+        check_is_fitted(self)
+        return self.encoder_.impute(X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
