@@ -382,6 +382,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             end of the first epoch there are none, and the interrupt is passed on.
         """
         from skrgvae.fitting import initial_module, on_device, resolve_device, train
+        from skrgvae.likelihoods import check_counts
         from skrgvae.model import Model
 
         with self._all_or_nothing():
@@ -411,6 +412,8 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                     weights, held_out_weights = weights[training], weights[holding]
             summary = summarise(blocks_of(rows), weights)
             architecture = self._resolve_architecture(rows, summary, previous)
+            if held_out is not None:
+                check_counts(architecture.families, held_out, self._names())
             if previous is None:
                 module = initial_module(summary, architecture, seed)
             else:
@@ -479,6 +482,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             than that of the earlier calls, or if `checkpoint` is given: it keeps what `fit` does.
         """
         from skrgvae.fitting import Progress, initial_module, on_device, resolve_device, train_on
+        from skrgvae.likelihoods import check_families
         from skrgvae.training import History
 
         if self.checkpoint is not None:
@@ -501,6 +505,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                 history = History()
             else:
                 architecture = self._architecture_like(previous)
+                check_families(architecture.families, summary, self._names())
                 module = _module_to_go_on_with(previous, architecture, "a new encoder")
                 history = History.from_dict(self.history_)
             plan = self._plan(
@@ -538,7 +543,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         emitted = self._emitted()
         if out is not None and self.sparse_output:
             raise ValueError("out must be None with sparse_output=True.")
-        rows = self._check_table(X)
+        rows = self._rows(X)
         if self.sparse_output:
             pieces = self._model.feature_pieces(rows, self.feature, emitted)
             return vstack([csr_array(part) for _, part in pieces], format="csr")
@@ -614,7 +619,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
                 "n_importance_samples must be an int in the range [1, inf). "
                 f"Got {n_importance_samples!r}."
             )
-        return self._model.score(self._check_table(X), int(n_importance_samples))
+        return self._model.score(self._rows(X), int(n_importance_samples))
 
     def score(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> float:
         """Mean ELBO of the rows, in nats per sample; larger is better.
@@ -670,9 +675,9 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         from skrgvae.inspection import unit_table
 
         check_is_fitted(self)
-        table = self._check_table(X)
-        features = self._model.features(table, self.feature, self._emitted())
-        return unit_table(features, self._model.unit_kl(table), self._emitted())
+        rows = self._rows(X)
+        features = self._model.features(rows, self.feature, self._emitted())
+        return unit_table(features, self._model.unit_kl(rows), self._emitted())
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the emitted features, "layer0_000" and so on: layer (0 = bottom), then unit.
@@ -709,7 +714,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             data frame for a data frame. A column without any entry in `fit` gets zeros.
         """
         check_is_fitted(self)
-        table = self._model.impute(self._check_table(X))
+        table = self._model.impute(self._rows(X))
         return self._columns.decode(table, like=X if is_frame(X) else None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -830,6 +835,17 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         self._columns = opener.learned()
         return rows
 
+    def _rows(self, X: Any) -> Source:
+        """New rows for a fitted encoder."""
+        from skrgvae.likelihoods import check_counts
+
+        rows = self._check_table(X)
+        check_counts(self.likelihood_.tolist(), rows, self._names())
+        return rows
+
+    def _names(self) -> Sequence[str] | None:
+        return getattr(self, "feature_names_in_", None)
+
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
@@ -852,7 +868,7 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         }
         parameters["seed"] = None if self.random_state is None else seed
         parameters["device"] = device
-        parameters["names"] = getattr(self, "feature_names_in_", None)
+        parameters["names"] = self._names()
         parameters["columns"] = self._columns.as_json()
         arrays = {} if previous is None else dict(previous.arrays)
         if weights is not None:
@@ -874,11 +890,10 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             layer_sizes = previous.architecture.layer_sizes  # what "auto" became
         else:
             layer_sizes = resolve_layer_sizes(self.layer_sizes, summary.rows)
-        names = getattr(self, "feature_names_in_", None)
         n_categories = self._columns.n_categories
         auto = resolve_auto(summary, n_categories, rows.is_sparse)
-        families = resolve_likelihood(self.likelihood, auto, names, tuple(FAMILIES))
-        check_families(families.tolist(), summary, names)
+        families = resolve_likelihood(self.likelihood, auto, self._names(), tuple(FAMILIES))
+        check_families(families.tolist(), summary, self._names())
         marked = np.flatnonzero(summary.has_missing)
         return self._architecture(
             layer_sizes, families.tolist(), n_categories, tuple(marked.tolist())

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "sizes": set(),
     "resolve": {"sizes"},
     "torch_modes": set(),
-    "likelihoods": {"data.summary", "distributions"},
+    "likelihoods": {"data.sources", "data.summary", "distributions"},
     "network": {"distributions", "likelihoods"},
     "training": {"data.sources", "distributions", "network.records"},
     "model": {

@@ -39,6 +39,8 @@ def as_table(X: Any) -> tuple[Any, Sequence[Any] | None]:
     """
     if _is_instance(X, "polars", "LazyFrame"):
         raise TypeError("Expected a data frame, got a polars.LazyFrame: call its collect() first.")
+    if hasattr(X, "detach"):  # a tensor of torch, from which numpy takes no array while it is
+        X = X.detach().cpu()  # on another device or part of a graph
     if not is_frame(X):
         return _as_array(X), None
     frame = _known_frame(X)

@@ -67,14 +67,15 @@ class Opener:
         return self.columns
 
     def _open_sparse(self, X: Any) -> Source:
-        table = validate_data(
-            self.estimator,
-            X,
-            reset=self.columns is None,
-            accept_sparse="csr",
-            dtype=[float_dtype(X.dtype)] if self.narrow else [np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-        )
+        with np.errstate(invalid="ignore"):  # numpy warns where the sum meets both infinities
+            table = validate_data(
+                self.estimator,
+                X,
+                reset=self.columns is None,
+                accept_sparse="csr",
+                dtype=[float_dtype(X.dtype)] if self.narrow else [np.float64, np.float32],
+                ensure_all_finite="allow-nan",
+            )
         self.columns = self.columns or Columns((None,) * table.shape[1])
         return ArrayRows(csr_array(table))
 
