@@ -606,12 +606,13 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             `zero_share`, `mean` and `std` of the emitted value, and `used`: whether both `kl`
             and `std` are above 0.01.
         """
-        from skrgvae.inspection import unit_table
+        from skrgvae.inspection.tables import as_table
+        from skrgvae.inspection.units import unit_columns
 
         check_is_fitted(self)
         table = self._check_table(X)
         features = self._model.features(table, self.feature, self._emitted())
-        return unit_table(features, self._model.unit_kl(table), self._emitted())
+        return as_table(unit_columns(features, self._model.unit_kl(table), self._emitted()))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the emitted features, "layer0_000" and so on: layer (0 = bottom), then unit.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.noise import normal_noise, row_keys
 from skrgvae.torch_modes import own_modes
@@ -74,8 +75,6 @@ class Model:
             self._modules[dtype] = self.new_module(dtype)
         return self._modules[dtype]
 
-    @own_modes()
-    @torch.no_grad()
     def features(
         self, table: NDArray[np.floating], statistic: str, layers: Sequence[int]
     ) -> NDArray[np.floating]:
@@ -91,8 +90,25 @@ class Model:
         -------
         ndarray of shape (n_rows, sum of the layers' sizes), of the table's dtype
         """
+        law = LATENT_LAWS[self.architecture.latent]
+        return self._read_off(table, getattr(law, statistic), layers)
+
+    def locations(
+        self, table: NDArray[np.floating], layers: Sequence[int]
+    ) -> NDArray[np.floating]:
+        """Location of q before any rectification, otherwise as `features`."""
+        return self._read_off(table, lambda loc, scale: loc, layers)
+
+    @own_modes()
+    @torch.no_grad()
+    def _read_off(
+        self,
+        table: NDArray[np.floating],
+        of: Callable[[Tensor, Tensor], Tensor],
+        layers: Sequence[int],
+    ) -> NDArray[np.floating]:
+        """A function of q's location and scale, of one deterministic top-down pass."""
         module = self.module(_dtype_of(table))
-        of = getattr(module.law, statistic)
         sizes = self.architecture.layer_sizes
         out = np.empty((len(table), sum(sizes[layer] for layer in layers)), table.dtype)
         for where, rows in _pieces(table, table.shape[1] + sum(sizes)):
@@ -145,6 +161,33 @@ class Model:
             layers = torch.from_numpy(rows).to(_device_of(module)).split(sizes, dim=1)
             _put(out, where, module.likelihood.mean(module.top_down.decode(layers)))
         return out
+
+    @own_modes()
+    @torch.no_grad()
+    def follow(self, upper: Sequence[NDArray[np.floating]]) -> list[NDArray[np.floating]]:
+        """Values of all layers: the upper ones as given, those below at their prior means.
+
+        Parameters
+        ----------
+        upper : sequence of ndarray of shape (n_rows, n_units)
+            The highest layers, the lowest of them first.
+
+        Returns
+        -------
+        list of ndarray of shape (n_rows, n_units), bottom layer first, of the values' dtype
+        """
+        joined = np.concatenate(upper, axis=1)
+        module = self.module(_dtype_of(joined))
+        sizes = self.architecture.layer_sizes
+        n_below = len(sizes) - len(upper)
+        out = np.empty((len(joined), sum(sizes)), joined.dtype)
+        for where, rows in _pieces(joined, sum(sizes)):
+            values = list(torch.from_numpy(rows).to(_device_of(module)).split(sizes[n_below:], 1))
+            for layer in reversed(range(n_below)):
+                loc, scale = module.top_down.prior(layer, values, (len(rows),))
+                values.insert(0, module.law.mean(loc, scale))
+            _put(out, where, torch.cat(values, dim=1))
+        return np.split(out, np.cumsum(sizes)[:-1], axis=1)
 
     @own_modes()
     @torch.no_grad()

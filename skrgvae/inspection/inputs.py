@@ -1,0 +1,91 @@
+"""What raises a unit: from the columns of a table up through the hierarchy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skrgvae.inspection.tables import (
+    as_table,
+    check_count,
+    checked,
+    column_names,
+    emitted_units,
+    strongest,
+)
+
+# Rows over which effects are averaged, at most.
+MAX_ROWS = 1000
+# Rows that go through the network, at most, as long as 50 of them are left per column: every
+# column is moved in a copy of the rows.
+MAX_MOVED_ROWS = 200_000
+MIN_ROWS = 50
+
+
+def unit_inputs(encoder: Any, X: ArrayLike, n_columns: int | None = 5) -> Any:
+    """Columns that raise or lower every emitted unit most.
+
+    Parameters
+    ----------
+    encoder : HierarchicalSparseEncoder
+        Fitted.
+    X : array-like of shape (n_samples, n_features)
+        Rows to average over. Of many, 1,000 evenly spaced ones are taken (with more than 200
+        columns, fewer).
+    n_columns : int or None, default=5
+        Columns per unit at most; None: all.
+
+    Returns
+    -------
+    pandas.DataFrame, or dict of ndarray where pandas is not installed
+        Columns `layer`, `unit`, `rank` (1 = the largest absolute weight), `column` (its name, or
+        x0, x1, ... where the encoder was fitted without names) and `weight`, see Notes. Columns
+        without any weight are left out.
+
+    Raises
+    ------
+    ValueError
+        If `n_columns` is neither None nor an int of at least 1.
+
+    Notes
+    -----
+    The weight of column j for a unit is the mean over rows x of
+    ``m(x + s_j e_j / 2) - m(x - s_j e_j / 2)``: by how much the location of the unit's posterior
+    before rectification, m, rises with one standard deviation s_j of the column over the rows
+    of `X`, all other columns as they are. m is that of the deterministic top-down pass from
+    which the features are read, so it holds what the layers above make of the column as well.
+    It rises where a unit that is off gets nearer to being on, and has no units of measurement.
+    """
+    table = checked(encoder, X).astype(np.float64)
+    n_columns = check_count("n_columns", n_columns, table.shape[1])
+    weights = _input_weights(encoder, table)
+    units, ranks, columns = strongest(weights, n_columns)
+    layer, unit = emitted_units(encoder)
+    return as_table(
+        {
+            "layer": layer[units],
+            "unit": unit[units],
+            "rank": ranks,
+            "column": column_names(encoder)[columns],
+            "weight": weights[units, columns],
+        }
+    )
+
+
+def _input_weights(encoder: Any, table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean rise of every unit's location, shape (n_units, n_columns)."""
+    n_columns = table.shape[1]
+    spread = table.std(axis=0)
+    n_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_MOVED_ROWS // n_columns))
+    rows = table[:: -(-len(table) // n_rows)]
+    layers = encoder._emitted()
+    weights = np.zeros((n_columns, sum(encoder.layer_sizes_[layer] for layer in layers)))
+    for j in np.flatnonzero(spread):
+        moved = np.concatenate([rows, rows])
+        moved[: len(rows), j] += spread[j] / 2
+        moved[len(rows) :, j] -= spread[j] / 2
+        high, low = np.split(encoder._model.locations(moved, layers), 2)
+        weights[j] = (high - low).mean(axis=0)
+    return weights.T
