@@ -30,6 +30,7 @@ from skrgvae._sklearn_compat import (
     CallbackSupportMixin,
     EpochCallbacks,
     Interval,
+    ReprHTMLMixin,
     StrOptions,
     check_feature_names_in,
     fit_context,
@@ -69,7 +70,9 @@ NOT_IN_FINGERPRINT = {
 }
 
 
-class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class HierarchicalSparseEncoder(
+    ReprHTMLMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
+):
     """Sparse features from a deep hierarchy of stochastic layers, learned without labels.
 
     A variational auto-encoder with several layers of rectified-Gaussian units (exact zeros), all
@@ -724,6 +727,11 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         np.fill_diagonal(off, 0.0)
         np.fill_diagonal(on, self._active_means)
         return self._model.decode(layers) - self._model.decode([off, *layers[1:]])
+
+    def _html_appendix(self) -> str:
+        from skrgvae.layer_table import layer_table_html
+
+        return layer_table_html(self) if hasattr(self, "_model") else ""
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave callbacks out once they have done their work: they may hold anything."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.noise import normal_noise, row_keys
 from skrgvae.torch_modes import own_modes
@@ -75,6 +74,8 @@ class Model:
             self._modules[dtype] = self.new_module(dtype)
         return self._modules[dtype]
 
+    @own_modes()
+    @torch.no_grad()
     def features(
         self, table: NDArray[np.floating], statistic: str, layers: Sequence[int]
     ) -> NDArray[np.floating]:
@@ -90,25 +91,8 @@ class Model:
         -------
         ndarray of shape (n_rows, sum of the layers' sizes), of the table's dtype
         """
-        law = LATENT_LAWS[self.architecture.latent]
-        return self._read_off(table, getattr(law, statistic), layers)
-
-    def locations(
-        self, table: NDArray[np.floating], layers: Sequence[int]
-    ) -> NDArray[np.floating]:
-        """Location of q before any rectification, otherwise as `features`."""
-        return self._read_off(table, lambda loc, scale: loc, layers)
-
-    @own_modes()
-    @torch.no_grad()
-    def _read_off(
-        self,
-        table: NDArray[np.floating],
-        of: Callable[[Tensor, Tensor], Tensor],
-        layers: Sequence[int],
-    ) -> NDArray[np.floating]:
-        """A function of q's location and scale, of one deterministic top-down pass."""
         module = self.module(_dtype_of(table))
+        of = getattr(module.law, statistic)
         sizes = self.architecture.layer_sizes
         out = np.empty((len(table), sum(sizes[layer] for layer in layers)), table.dtype)
         for where, rows in _pieces(table, table.shape[1] + sum(sizes)):

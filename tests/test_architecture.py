@@ -42,6 +42,7 @@ MAY_IMPORT = {
     },
     "_sklearn_compat": set(),
     "inspection": {"_sklearn_compat"},
+    "layer_table": set(),
 }
 MAY_IMPORT["estimator"] = set(MAY_IMPORT)
 MAY_IMPORT["suggest"] = {"estimator", "resolve", "sizes"}

@@ -49,14 +49,26 @@ def unit_inputs(encoder: Any, X: ArrayLike, n_columns: int | None = 5) -> Any:
     ValueError
         If `n_columns` is neither None nor an int of at least 1.
 
+    See Also
+    --------
+    unit_effects : What the unit stands for in the data.
+
     Notes
     -----
-    The weight of column j for a unit is the mean over rows x of
-    ``m(x + s_j e_j / 2) - m(x - s_j e_j / 2)``: by how much the location of the unit's posterior
-    before rectification, m, rises with one standard deviation s_j of the column over the rows
-    of `X`, all other columns as they are. m is that of the deterministic top-down pass from
-    which the features are read, so it holds what the layers above make of the column as well.
-    It rises where a unit that is off gets nearer to being on, and has no units of measurement.
+    The weight of column j for a unit z is the mean over rows x of
+    ``E[z | x + s_j e_j / 2] - E[z | x - s_j e_j / 2]``: by how much the mean of the unit's
+    posterior rises with one standard deviation s_j of the column over the rows of `X`, all other
+    columns as they are. The mean is read off the same top-down pass as the features, so it holds
+    what the layers above make of the column as well, and it moves where the median stays at zero.
+
+    A weight says what the unit reads, not what it stands for: a column can be there to
+    tell the unit's cause from others, or to take noise out (Haufe et al. [1]_ for linear
+    models). What it stands for is the subject of `unit_effects`.
+
+    References
+    ----------
+    .. [1] S. Haufe et al. (2014). On the Interpretation of Weight Vectors of Linear Models in
+       Multivariate Neuroimaging. NeuroImage 87, 96-110.
     """
     table = checked(encoder, X).astype(np.float64)
     n_columns = check_count("n_columns", n_columns, table.shape[1])
@@ -75,7 +87,7 @@ def unit_inputs(encoder: Any, X: ArrayLike, n_columns: int | None = 5) -> Any:
 
 
 def _input_weights(encoder: Any, table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean rise of every unit's location, shape (n_units, n_columns)."""
+    """Mean rise of every unit's posterior mean, shape (n_units, n_columns)."""
     n_columns = table.shape[1]
     spread = table.std(axis=0)
     n_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_MOVED_ROWS // n_columns))
@@ -86,6 +98,6 @@ def _input_weights(encoder: Any, table: NDArray[np.float64]) -> NDArray[np.float
         moved = np.concatenate([rows, rows])
         moved[: len(rows), j] += spread[j] / 2
         moved[len(rows) :, j] -= spread[j] / 2
-        high, low = np.split(encoder._model.locations(moved, layers), 2)
+        high, low = np.split(encoder._model.features(moved, "mean", layers), 2)
         weights[j] = (high - low).mean(axis=0)
     return weights.T
