@@ -75,10 +75,7 @@ def units_to_show(pairs: Sequence[NDArray[np.float64]], n_units: int) -> list[ND
             return [np.empty(0, np.intp)] * (len(pairs) + 1)
         favourite = np.zeros(pair.shape[1], dtype=bool)
         favourite[strength.argmax(axis=1)] = True
-        strongest = strength.max(axis=0)
-        # Favourites come first, whatever their strength.
-        rank = strongest + np.where(favourite, strength.max(), 0.0)
-        shown.insert(0, _largest(np.where(strongest > 0, rank, 0.0), n_units))
+        shown.insert(0, _largest(_with_first(strength.max(axis=0), favourite), n_units))
     return shown
 
 
@@ -90,7 +87,7 @@ def links_to_show(
     first = np.zeros(strength.shape, dtype=bool)
     first[np.arange(len(upper)), strength.argmax(axis=1)] = True
     first[strength.argmax(axis=0), np.arange(len(lower))] = True
-    rank = np.where(strength > 0, strength + np.where(first, strength.max(), 0.0), 0.0)
+    rank = _with_first(strength, first)
     places = [divmod(int(place), len(lower)) for place in _largest(rank.ravel(), n_links)]
     return [Link(int(upper[i]), int(lower[j]), float(pair[upper[i], lower[j]])) for i, j in places]
 
@@ -129,6 +126,11 @@ def _by_neighbours(
         weight[unit] += abs(link.effect)
     # A unit without a link stays in the middle.
     return sorted(units, key=lambda unit: pulled[unit] / weight[unit] if weight[unit] else 0.5)
+
+
+def _with_first(strength: NDArray[np.float64], first: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Numbers with the order of `strength`, but those that come first above all others."""
+    return strength + np.where(first & (strength > 0), strength.max(), 0.0)
 
 
 def _largest(values: NDArray[np.float64], n_values: int) -> NDArray[np.intp]:
