@@ -51,6 +51,16 @@ def layer_components(encoder: Any, layer: int = 0) -> NDArray[np.float64]:
     hide every unit that makes lower ones more probable without making them the rule. The mean
     active value of an upper unit is that of its positive medians over 2,000 rows drawn from the
     model.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
+    >>> from skrgvae.inspection import layer_components
+    >>> X = load_digits().data / 16
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> layer_components(encoder, 1).shape
+    (4, 64)
     """
     check_is_fitted(encoder)
     n_layers = len(encoder.layer_sizes_)
@@ -90,6 +100,17 @@ def unit_effects(encoder: Any, n_columns: int | None = 5) -> Any:
     --------
     unit_inputs : What raises the unit itself.
     unit_links : Which lower units an upper unit raises.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
+    >>> from skrgvae.inspection import unit_effects
+    >>> X = load_digits().data / 16
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> effects = unit_effects(encoder, n_columns=2)
+    >>> len(effects["column"])  # two for each of 12 units
+    24
     """
     check_is_fitted(encoder)
     n_columns = check_count("n_columns", n_columns, encoder.n_features_in_)
@@ -131,6 +152,17 @@ def unit_links(encoder: Any, n_units: int | None = 5) -> Any:
     ------
     ValueError
         If `n_units` is neither None nor an int of at least 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
+    >>> from skrgvae.inspection import unit_links
+    >>> X = load_digits().data / 16
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> links = unit_links(encoder, n_units=1)
+    >>> links["layer"].tolist(), links["lower_layer"].tolist()
+    ([1, 1, 1, 1], [0, 0, 0, 0])
     """
     check_is_fitted(encoder)
     sizes = encoder.layer_sizes_
@@ -191,6 +223,17 @@ def explain(
     ------
     ValueError
         If `n_units` or `n_columns` is neither None nor an int of at least 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
+    >>> from skrgvae.inspection import explain
+    >>> X = load_digits().data / 16
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> table = explain(encoder, X[:1], n_columns=2)
+    >>> set(table["row"]), set(table["rank"]) <= {1, 2}
+    ({0}, True)
     """
     table = checked(encoder, X).astype(np.float64)
     n_columns = check_count("n_columns", n_columns, table.shape[1])

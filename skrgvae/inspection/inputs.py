@@ -69,6 +69,17 @@ def unit_inputs(encoder: Any, X: ArrayLike, n_columns: int | None = 5) -> Any:
     ----------
     .. [1] S. Haufe et al. (2014). On the Interpretation of Weight Vectors of Linear Models in
        Multivariate Neuroimaging. NeuroImage 87, 96-110.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
+    >>> from skrgvae.inspection import unit_inputs
+    >>> X = load_digits().data / 16
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> inputs = unit_inputs(encoder, X, n_columns=3)
+    >>> inputs["rank"][:3].tolist()
+    [1, 2, 3]
     """
     table = checked(encoder, X).astype(np.float64)
     n_columns = check_count("n_columns", n_columns, table.shape[1])

@@ -55,6 +55,17 @@ def associations(encoder: Any, X: ArrayLike, y: ArrayLike, task: str = "auto") -
     ----------
     .. [1] Y. Benjamini, Y. Hochberg (1995). Controlling the False Discovery Rate: a Practical
        and Powerful Approach to Multiple Testing. JRSS B 57, 289-300.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
+    >>> from skrgvae.inspection import associations
+    >>> X, y = load_digits(return_X_y=True)
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X / 16)
+    >>> table = associations(encoder, X / 16, y)
+    >>> set(table["test"])
+    {'kruskal-wallis'}
     """
     if task not in ("auto", "classification", "regression"):
         raise ValueError(f"task must be 'auto', 'classification' or 'regression'. Got {task!r}.")

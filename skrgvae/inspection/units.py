@@ -125,6 +125,17 @@ def top_rows(encoder: Any, X: ArrayLike, n_rows: int | None = 5) -> Any:
     ------
     ValueError
         If `n_rows` is neither None nor an int of at least 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
+    >>> from skrgvae.inspection import top_rows
+    >>> X = load_digits().data / 16
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> rows = top_rows(encoder, X, n_rows=2)
+    >>> set(rows["rank"]) <= {1, 2}
+    True
     """
     features = activity(encoder, checked(encoder, X))
     n_rows = check_count("n_rows", n_rows, len(features))
@@ -165,6 +176,17 @@ def redundancy(encoder: Any, X: ArrayLike, threshold: float = 0.8) -> Any:
     ------
     ValueError
         If `threshold` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skrgvae import HierarchicalSparseEncoder
+    >>> from skrgvae.inspection import redundancy
+    >>> X = load_digits().data / 16
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> pairs = redundancy(encoder, X, threshold=0.5)
+    >>> bool((abs(pairs["correlation"]) >= 0.5).all())
+    True
     """
     if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be a float in the range [0, 1]. Got {threshold!r}.")
