@@ -66,6 +66,15 @@ def several_axes(ax: Any, n_panels: int, n_columns: int, size: tuple[float, floa
     return panels
 
 
+def panels_across(ax: Any, most: int, inches: float) -> int:
+    """Columns of panels of that width: as many as fit into a single Axes given, else `most`."""
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        return most
+    return min(most, max(1, round(ax.get_window_extent().width / ax.figure.dpi / inches)))
+
+
 def _divided(ax: Any, n_panels: int, n_columns: int) -> Any:
     """Panels in the place of one Axes."""
     from matplotlib.gridspec import GridSpecFromSubplotSpec
@@ -77,7 +86,8 @@ def _divided(ax: Any, n_panels: int, n_columns: int) -> Any:
             f"matplotlib's subplots. Got one placed by hand; give an array of {n_panels} axes."
         )
     ax.set_axis_off()
-    grid = GridSpecFromSubplotSpec(
-        -(-n_panels // n_columns), n_columns, subplot_spec=place, wspace=0.4, hspace=0.5
-    )
+    # A layout engine leaves room for labels by itself.
+    room = {"wspace": 0.5, "hspace": 0.6} if ax.figure.get_layout_engine() is None else {}
+    n_rows = -(-n_panels // n_columns)
+    grid = GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=place, **room)
     return np.array([ax.figure.add_subplot(grid[panel]) for panel in range(n_panels)])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from skrgvae.plotting._style import SMALL
 
+MOST_ACROSS = 10
 GAP = 0.12  # between tiles, as a share of their width
 LABELLED_GAP = 0.3  # above tiles with a label
 
@@ -19,8 +20,24 @@ def tiles_size(
 ) -> tuple[float, float]:
     """Width and height in inches that tiles take, with labels that can be read."""
     width, height = _steps(image_shape, labelled)
-    inches = min(0.85, 10 / n_columns)
+    inches = min(0.85, 10 / n_columns, 1.5 * image_shape[1] / image_shape[0])
     return inches * n_columns * width, inches * -(-n_tiles // n_columns) * height
+
+
+def tiles_across(ax: Any, n_tiles: int, image_shape: tuple[int, int]) -> int:
+    """Columns of labelled tiles: those that make them largest in an Axes given, else 10."""
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        return min(MOST_ACROSS, n_tiles)
+    place = ax.get_window_extent()
+    step_x, step_y = _steps(image_shape, labelled=True)
+
+    def tile_width(n_columns: int) -> float:
+        n_rows = -(-n_tiles // n_columns)
+        return min(place.width / (n_columns * step_x), place.height / (n_rows * step_y))
+
+    return max(range(1, n_tiles + 1), key=tile_width)
 
 
 def draw_tiles(

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skrgvae.inspection import layer_components
 from skrgvae.inspection.tables import column_names
-from skrgvae.plotting._canvas import require_matplotlib, several_axes
+from skrgvae.plotting._canvas import panels_across, require_matplotlib, several_axes
 from skrgvae.plotting._checks import (
     check_count,
     check_encoder,
@@ -22,10 +22,9 @@ from skrgvae.plotting._checks import (
 from skrgvae.plotting._deviations import column_spread
 from skrgvae.plotting._reading import table_of
 from skrgvae.plotting._style import BLUE, COLORS, SMALL, VERMILION, symmetric_norm
-from skrgvae.plotting._tiles import draw_tiles, tiles_size
+from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
 
-PANELS_ACROSS = 4
-TILES_ACROSS = 10
+PANELS_ACROSS, PANEL_WIDTH = 4, 3.0  # at most, and in inches
 
 
 class DictionaryDisplay:
@@ -36,7 +35,7 @@ class DictionaryDisplay:
     effects : array-like of shape (n_units, n_features)
         What each unit adds to the data, `components_` for instance.
     unit_names : sequence of str, default=None
-        Titles of the units; None: "unit 0", "unit 1", ...
+        What the units are called; None: "0", "1", ...
     column_names : sequence of str, default=None
         Names of the columns; None: "x0", "x1", ...
     image_shape : tuple of (height, width), default=None
@@ -170,7 +169,7 @@ class DictionaryDisplay:
             label = "change of E[x] (std. dev.)"
         display = cls(
             effects,
-            unit_names=[f"unit {unit}" for unit in chosen],
+            unit_names=[str(unit) for unit in chosen],
             column_names=column_names(encoder).tolist(),
             image_shape=image_shape,
             effect_label=label,
@@ -230,7 +229,7 @@ class DictionaryDisplay:
         effects = check_table("effects", self.effects)
         n_units, n_features = effects.shape
         shape = check_image_shape(self.image_shape, n_features)
-        names = check_names("unit_names", self.unit_names, n_units, "unit ")
+        names = check_names("unit_names", self.unit_names, n_units, "")
         columns = check_names("column_names", self.column_names, n_features, "x")
         n_bars = min(check_count("n_bars", n_bars), n_features)
         if shape is None:
@@ -241,25 +240,26 @@ class DictionaryDisplay:
         return self
 
     def _draw_images(self, ax: Any, images: NDArray[np.float64], names: list[str]) -> None:
-        n_across = min(TILES_ACROSS, len(images))
+        n_across = tiles_across(ax, len(images), images.shape[1:])
         width, height = tiles_size(len(images), n_across, images.shape[1:], labelled=True)
-        self.axes_ = several_axes(ax, 1, 1, (max(width, 4.5), height + 1.3))
+        self.axes_ = several_axes(ax, 1, 1, (max(width, 4.5), height + 1.6))
         largest = np.abs(images).max(axis=(1, 2))
         # Each on its own scale: on a common one, the strongest few would leave the others gray.
         scaled = images / np.where(largest > 0, largest, 1.0)[:, None, None]
-        labels = [f"{name} ({size:.2g})" for name, size in zip(names, largest, strict=True)]
+        labels = [f"{name}: {size:.2g}" for name, size in zip(names, largest, strict=True)]
         self.images_ = draw_tiles(
             self.axes_[0], scaled, n_across, symmetric_norm(1.0), COLORS, labels
         )
         self.colorbar_ = self.axes_[0].figure.colorbar(
             self.images_[0],
             ax=self.axes_[0],
-            label=f"{self.effect_label}, as a share of the unit's largest (in brackets)",
+            label=f"{self.effect_label}, as a share of the unit's largest",
             location="bottom",
             shrink=0.5,
             aspect=30,
             ticks=[-1, 0, 1],
         )
+        self.axes_[0].set_xlabel(f"unit: largest {self.effect_label}", fontsize=SMALL)
         if self.title is not None:
             self.axes_[0].set_title(self.title)
 
@@ -271,9 +271,9 @@ class DictionaryDisplay:
         columns: list[str],
         n_bars: int,
     ) -> None:
-        n_across = min(PANELS_ACROSS, len(effects))
+        n_across = panels_across(ax, min(PANELS_ACROSS, len(effects)), PANEL_WIDTH)
         n_down = -(-len(effects) // n_across)
-        size = (3.0 * n_across, n_down * (0.6 + 0.2 * n_bars) + 0.5)
+        size = (PANEL_WIDTH * n_across, n_down * (0.6 + 0.2 * n_bars) + 0.5)
         self.axes_ = several_axes(ax, len(effects), n_across, size)
         self.bars_ = []
         bound = 1.1 * np.abs(effects).max() or 1.0
@@ -288,7 +288,7 @@ class DictionaryDisplay:
             axes.axvline(0, color="0.3", linewidth=0.8)
             axes.spines[["top", "right", "left"]].set_visible(False)
             axes.tick_params(axis="y", length=0)
-            axes.set_title(name, fontsize="medium")
+            axes.set_title(f"unit {name}", fontsize="medium")
         for axes in self.axes_[-n_across:]:
             axes.set_xlabel(self.effect_label, fontsize=SMALL)
         if self.title is not None and ax is None:

@@ -330,6 +330,7 @@ class HierarchyDisplay:
                     ha="center",
                     va="center",
                     fontsize=SMALL,
+                    color="black",
                     zorder=4,
                 )
 
@@ -351,6 +352,7 @@ class HierarchyDisplay:
             ha="left",
             va="top",
             fontsize=SMALL - 1,
+            color="black",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
             zorder=4,
         )

@@ -22,9 +22,7 @@ from skrgvae.plotting._checks import (
 from skrgvae.plotting._deviations import COLORED, add_colorbar, column_spread, mean_and_spread
 from skrgvae.plotting._reading import table_of, unit_values
 from skrgvae.plotting._style import SMALL
-from skrgvae.plotting._tiles import draw_tiles, tiles_size
-
-TILES_ACROSS = 10
+from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
 
 
 class TopRowsDisplay:
@@ -215,7 +213,7 @@ class TopRowsDisplay:
     ) -> None:
         from matplotlib.colors import Normalize
 
-        n_across = min(TILES_ACROSS, len(images))
+        n_across = tiles_across(ax, len(images), images.shape[1:])
         width, height = tiles_size(len(images), n_across, images.shape[1:], labelled=True)
         self.ax_ = single_axes(ax, (max(width, 4.0), height + 0.5))
         labels = [f"{name}: {value:.2g}" for name, value in zip(index, values, strict=True)]

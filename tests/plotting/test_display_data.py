@@ -126,7 +126,7 @@ class TestDictionary:
             image_encoder, images, n_units=5, image_shape=(8, 8), ax=figure.subplots()
         )
         kl = np.asarray(image_encoder.unit_summary(images)["kl"])[:12]
-        names = [f"unit {unit}" for unit in np.argsort(-kl, kind="stable")[:5]]
+        names = [str(unit) for unit in np.argsort(-kl, kind="stable")[:5]]
         assert list(display.unit_names) == names
         assert "5 of 12 units" in display.axes_[0].get_title()
 
@@ -140,7 +140,7 @@ class TestDictionary:
             largest = np.abs(components[unit]).max()
             drawn = np.asarray(image.get_array()) * largest
             np.testing.assert_allclose(drawn.ravel(), components[unit], atol=1e-12)
-            assert text == f"unit {unit} ({largest:.2g})"
+            assert text == f"{unit}: {largest:.2g}"
             assert image.get_clim() == (-1, 1)
 
     def test_a_unit_without_effect(self, figure):
