@@ -20,6 +20,23 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
         """Stands in for scikit-learn's."""
 
 
+class ReprHTMLMixin:
+    """Appends to scikit-learn's HTML display of an estimator, in front of BaseEstimator's."""
+
+    def _html_appendix(self) -> str:
+        return ""
+
+    def _repr_html_inner(self) -> str:
+        shown: str = super()._repr_html_inner()  # type: ignore[misc]
+        return shown + self._html_appendix()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
+        if "text/html" in bundle:  # not where scikit-learn's option display is "text"
+            bundle["text/html"] += self._html_appendix()
+        return bundle
+
+
 # Attributes that scikit-learn itself sets for, and takes away after, a fit with callbacks.
 CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx")
 
@@ -93,6 +110,7 @@ __all__ = [
     "CallbackSupportMixin",
     "EpochCallbacks",
     "Interval",
+    "ReprHTMLMixin",
     "StrOptions",
     "check_feature_names_in",
     "check_sample_weight",

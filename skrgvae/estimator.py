@@ -30,6 +30,7 @@ from skrgvae._sklearn_compat import (
     CallbackSupportMixin,
     EpochCallbacks,
     Interval,
+    ReprHTMLMixin,
     StrOptions,
     check_feature_names_in,
     check_sample_weight,
@@ -70,7 +71,9 @@ NOT_IN_FINGERPRINT = {
 }
 
 
-class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class HierarchicalSparseEncoder(
+    ReprHTMLMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
+):
     """Sparse features from a deep hierarchy of stochastic layers, learned without labels.
 
     A variational auto-encoder with several layers of rectified-Gaussian units (exact zeros), all
@@ -672,12 +675,13 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
             `zero_share`, `mean` and `std` of the emitted value, and `used`: whether both `kl`
             and `std` are above 0.01.
         """
-        from skrgvae.inspection import unit_table
+        from skrgvae.inspection.tables import as_table
+        from skrgvae.inspection.units import unit_columns
 
         check_is_fitted(self)
         rows = self._rows(X)
         features = self._model.features(rows, self.feature, self._emitted())
-        return unit_table(features, self._model.unit_kl(rows), self._emitted())
+        return as_table(unit_columns(features, self._model.unit_kl(rows), self._emitted()))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the emitted features, "layer0_000" and so on: layer (0 = bottom), then unit.
@@ -793,6 +797,11 @@ class HierarchicalSparseEncoder(CallbackSupportMixin, TransformerMixin, BaseEsti
         np.fill_diagonal(off, 0.0)
         np.fill_diagonal(on, self._active_means)
         return self._model.effects(layers, [off, *layers[1:]])
+
+    def _html_appendix(self) -> str:
+        from skrgvae.layer_table import layer_table_html
+
+        return layer_table_html(self) if hasattr(self, "_model") else ""
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave callbacks out once they have done their work: they may hold anything."""

@@ -201,6 +201,33 @@ class Model:
 
     @own_modes()
     @torch.no_grad()
+    def follow(self, upper: Sequence[NDArray[np.floating]]) -> list[NDArray[np.floating]]:
+        """Values of all layers: the upper ones as given, those below at their prior means.
+
+        Parameters
+        ----------
+        upper : sequence of ndarray of shape (n_rows, n_units)
+            The highest layers, the lowest of them first.
+
+        Returns
+        -------
+        list of ndarray of shape (n_rows, n_units), bottom layer first, of the values' dtype
+        """
+        joined = np.concatenate(upper, axis=1)
+        module = self.module(_dtype_of(joined))
+        sizes = self.architecture.layer_sizes
+        n_below = len(sizes) - len(upper)
+        out = np.empty((len(joined), sum(sizes)), joined.dtype)
+        for where, part in _pieces(ArrayRows(joined), sum(sizes)):
+            values = list(torch.from_numpy(part).to(_device_of(module)).split(sizes[n_below:], 1))
+            for layer in reversed(range(n_below)):
+                loc, scale = module.top_down.prior(layer, values, (len(part),))
+                values.insert(0, module.law.mean(loc, scale))
+            _put(out, where, torch.cat(values, dim=1))
+        return np.split(out, np.cumsum(sizes)[:-1], axis=1)
+
+    @own_modes()
+    @torch.no_grad()
     def sample(self, n_samples: int, seed: int) -> NDArray[np.float64]:
         """New rows from the generative model, shape (n_samples, n_columns)."""
         module = self.module(torch.float64)

@@ -18,11 +18,15 @@ from skrgvae.likelihoods.robust import centre_and_width
 # the latent units copy exactly would earn an unbounded density and drown all others.
 SCALE_FLOOR = 0.1
 
-# Columns are bent if a training value lies more robust widths than this from the median. A normal
-# column stays below 7 in a billion rows, an exponential one below 8 in a thousand. Such spikes set
-# the spread of a column, drown the others in the bottom-up pass, and at the next larger one the
-# log-density of a Gaussian law falls with the square of its size.
+# Columns are bent if a training value lies more robust widths than this from the median (a normal
+# column stays below 7 in a billion rows), and more times as far as the 99th percentile of all
+# distances (in a small table, as the fourth largest). Such spikes set the spread of a column, drown
+# the others in the bottom-up pass, and at the next larger one the log-density of a Gaussian law
+# falls with the square of its size. A long tail that is populated, as that of a sum of sparse
+# causes, has no spikes and is left as it is: an exponential column reaches 3 times its 99th
+# percentile in a million rows.
 MOST_WIDTHS = 8.0
+MOST_PERCENTILES = 4.0
 
 # Bound of asinh((x - loc) / spread), and of what the decoder says of it.
 MOST_LOGARITHMS = math.asinh(LARGEST)
@@ -32,7 +36,7 @@ class Gaussian(Family):
     """y(x) ~ N(output, scale^2), y standardised by the training columns.
 
     Most columns have y = (x - loc) / spread, mean and standard deviation of the training values.
-    Columns with spikes or a long tail (money, failing sensors) are bent first: with the median as
+    Columns with spikes (money, failing sensors) are bent first: with the median as
     loc and a robust width as spread,
 
         y = (asinh((x - loc) / spread) - bent_loc) / bent_spread
@@ -166,9 +170,14 @@ def _bends(summary: Summary) -> dict[int, tuple[float, float, float, float]]:
     ends = np.stack([summary.low, summary.high])
     with np.errstate(over="ignore"):  # an infinite distance is a long one
         furthest = np.abs((ends - centre) / width).max(axis=0)
+        distances = np.abs((summary.rows - centre) / width)
         reach = np.abs((ends - summary.mean) / standard).max(axis=0)
     bends = {}
     for j in np.flatnonzero((summary.spread > 0) & (furthest > MOST_WIDTHS)):
+        known = distances[~np.isnan(distances[:, j]), j]
+        rare = max(0.01, 3 / max(len(known), 6))
+        if len(known) and furthest[j] <= MOST_PERCENTILES * np.quantile(known, 1 - rare):
+            continue
         loc, spread, bent_reach = _bent_units(summary, int(j), centre[j], width[j])
         # The two values of a binary column stay where they were: nothing is gained.
         if bent_reach < 0.9 * reach[j]:

@@ -1,0 +1,51 @@
+"""What Displays read off a fitted encoder, as arrays; nothing of it is changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skrgvae.data.sources import ArrayRows
+from skrgvae.inspection.tables import as_array, checked
+
+
+def table_of(encoder: Any, X: ArrayLike) -> NDArray[np.float64]:
+    """The rows in float64, checked as the encoder checks them."""
+    return as_array(checked(encoder, X))
+
+
+def unit_values(encoder: Any, table: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Posterior medians of all units, (n_rows, n_units) for each layer, bottom first."""
+    sizes = encoder.layer_sizes_
+    values = encoder._model.features(ArrayRows(table), "median", range(len(sizes)))
+    return np.split(values, np.cumsum(sizes)[:-1], axis=1)
+
+
+def moved(encoder: Any, layer: int, unit: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """E[x] with one unit at each of some values, shape (n_values, n_features).
+
+    The other units of its layer and above stand at their training medians, those of the layers
+    below at the means of their priors.
+    """
+    upper = [
+        np.tile(median.astype(np.float64), (len(values), 1)) for median in encoder._medians[layer:]
+    ]
+    upper[0][:, unit] = values
+    return encoder._model.decode(encoder._model.follow(upper))
+
+
+def expected_samples(encoder: Any, n_samples: int) -> NDArray[np.float64]:
+    """E[x | z] of units drawn from the generative model, shape (n_samples, n_features)."""
+    import torch
+
+    from skrgvae.torch_modes import own_modes
+
+    sizes = encoder.layer_sizes_
+    module = encoder._model.module(torch.float64)
+    noise = np.random.default_rng(encoder._draw_seed()).standard_normal((n_samples, sum(sizes)))
+    device = module.top_down.top.loc.device
+    with own_modes(), torch.no_grad():
+        drawn = module.generate(torch.from_numpy(noise).to(device).split(sizes, dim=1))
+    return encoder._model.decode([part.cpu().numpy() for part in drawn])
