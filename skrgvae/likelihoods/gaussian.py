@@ -20,9 +20,9 @@ SCALE_FLOOR = 0.1
 
 # Columns are bent if a training value lies more robust widths than this from the median (a normal
 # column stays below 7 in a billion rows), and more times as far as the 99th percentile of all
-# distances (in a small table, as the fourth largest). Such spikes set the spread of a column, drown
-# the others in the bottom-up pass, and at the next larger one the log-density of a Gaussian law
-# falls with the square of its size. A long tail that is populated, as that of a sum of sparse
+# distances (in a small table, as the fourth largest). Such spikes set the spread of a column,
+# drown the others in the bottom-up pass, and at the next larger one the log-density of a Gaussian
+# law falls with the square of its size. A long tail that is populated, as that of a sum of sparse
 # causes, has no spikes and is left as it is: an exponential column reaches 3 times its 99th
 # percentile in a million rows.
 MOST_WIDTHS = 8.0
