@@ -5,6 +5,7 @@ from skrgvae.exceptions import ModelFileError
 from skrgvae.imputer import HierarchicalSparseImputer
 from skrgvae.presets import DENSITY_PRESET
 from skrgvae.suggest import suggest_layer_sizes
+from skrgvae.windows import WindowTransformer
 
 __version__ = "0.1.0"
 
@@ -13,6 +14,7 @@ __all__ = [
     "HierarchicalSparseEncoder",
     "HierarchicalSparseImputer",
     "ModelFileError",
+    "WindowTransformer",
     "__version__",
     "suggest_layer_sizes",
 ]

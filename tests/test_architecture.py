@@ -57,7 +57,8 @@ MAY_IMPORT = {
 MAY_IMPORT["estimator"] = set(MAY_IMPORT)
 MAY_IMPORT["suggest"] = {"data", "estimator", "resolve", "sizes"}
 MAY_IMPORT["imputer"] = {"_sklearn_compat", "estimator"}
-MAY_IMPORT["__init__"] = {"estimator", "exceptions", "imputer", "presets", "suggest"}
+MAY_IMPORT["windows"] = {"_sklearn_compat"}
+MAY_IMPORT["__init__"] = {"estimator", "exceptions", "imputer", "presets", "suggest", "windows"}
 
 # At the edge: may import everything, and is itself imported inside functions only.
 EDGE = {
@@ -76,7 +77,15 @@ MAY_IMPORT_EDGE_LAZILY = {"estimator", "__init__"}
 
 # Packages outside the standard library that a part below the estimator may import.
 NUMERICS = {"torch", "numpy", "scipy"}
-KNOWS_SKLEARN = {"data", "inspection", "_sklearn_compat", "estimator", "imputer", "__init__"}
+KNOWS_SKLEARN = {
+    "data",
+    "inspection",
+    "_sklearn_compat",
+    "estimator",
+    "imputer",
+    "windows",
+    "__init__",
+}
 KNOWS_NO_SKLEARN = set(MAY_IMPORT) - KNOWS_SKLEARN
 
 # Building, cloning and printing an estimator takes no torch, whose import lasts seconds: the start
@@ -93,6 +102,7 @@ NEEDS_NO_TORCH = {
     "resolve",
     "sizes",
     "suggest",
+    "windows",
 }
 
 # Extras: never needed to import a module of the package.

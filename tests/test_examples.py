@@ -36,6 +36,7 @@ REDUCED = {
         "last_iter": 2,
     },
     "persistence": {"max_iter": 1},
+    "time_series": {"epochs": (1, 1), "n_train": 4, "n_test": 2},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,11 @@ def as_blocks(X: Any) -> Blocks | None:
     Raises
     ------
     TypeError
-        For batches that can be read once only.
+        For batches that can be read once only, as those of a generator or of a pyarrow reader.
     """
-    if type(X).__module__.startswith("pyarrow."):
-        return _pyarrow_blocks(X)
+    blocks = _pyarrow_blocks(X) if type(X).__module__.startswith("pyarrow.") else None
+    if blocks is not None:
+        return blocks
     in_memory = (list, tuple, str, bytes, Mapping, Set, np.ndarray)
     if isinstance(X, in_memory) or any(
         hasattr(X, name)
@@ -54,11 +56,9 @@ class SlicedBlocks:
         Of two dimensions.
     """
 
-    in_any_order = True
-
     def __init__(self, array: Any) -> None:
         self.array = array
-        self.n_rows_each = max(1, BLOCK // max(1, array.shape[1]))
+        self.n_rows_each = _rows_each(array.shape[1])
         self.n_blocks = -(-array.shape[0] // self.n_rows_each)
 
     @property
@@ -71,6 +71,9 @@ class SlicedBlocks:
         ends = [*range(0, self.array.shape[0], self.n_rows_each), self.array.shape[0]]
         return np.diff(ends).tolist()
 
+    def shuffled(self, rng: np.random.Generator) -> list[int]:
+        return rng.permutation(self.n_blocks).tolist()
+
     def read(self, order: Sequence[int]) -> Iterator[np.ndarray]:
         for number in order:
             start = number * self.n_rows_each
@@ -78,22 +81,33 @@ class SlicedBlocks:
 
 
 class ParquetBlocks:
-    """The row groups of a Parquet file.
+    """Pieces of the row groups of a Parquet file, which may be far larger than a block.
+
+    pyarrow holds the compressed bytes of the row group that is read.
 
     Parameters
     ----------
     file : pyarrow.parquet.ParquetFile
     """
 
-    in_any_order = True
-
     def __init__(self, file: Any) -> None:
         self.file = file
-        self.n_blocks = file.num_row_groups
+        self.n_rows_each = _rows_each(file.metadata.num_columns)
+        rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        n_pieces = [-(-n_rows // self.n_rows_each) for n_rows in rows]
+        self.groups = np.repeat(np.arange(len(rows)), n_pieces)
+        self.n_blocks = len(self.groups)
+
+    def shuffled(self, rng: np.random.Generator) -> list[int]:
+        # A row group can't be read from its middle: its pieces stay together.
+        position = rng.permutation(self.file.num_row_groups)
+        return np.argsort(position[self.groups], kind="stable").tolist()
 
     def read(self, order: Sequence[int]) -> Iterator[Any]:
-        for number in order:
-            yield self.file.read_row_group(number).to_pandas()
+        for group, numbers in groupby(order, self.groups.__getitem__):
+            batches = self.file.iter_batches(self.n_rows_each, row_groups=[int(group)])
+            for _, batch in zip(numbers, batches, strict=True):
+                yield batch.to_pandas()
 
 
 class IteratedBlocks:
@@ -105,15 +119,27 @@ class IteratedBlocks:
         Of tables, each of them whatever `fit` takes that is in memory.
     """
 
-    in_any_order = False
-
     def __init__(self, batches: Iterable[Any]) -> None:
         self.batches = batches
         self.n_blocks = sum(1 for _ in batches)
 
+    def shuffled(self, rng: np.random.Generator) -> list[int]:
+        del rng  # they come as they come
+        return list(range(self.n_blocks))
+
     def read(self, order: Sequence[int]) -> Iterator[Any]:
-        del order  # they come as they come
-        yield from self.batches
+        n_read = 0
+        for batch in self.batches:
+            n_read += 1
+            if n_read > len(order):
+                break
+            yield batch
+        if n_read != len(order):
+            raise ValueError(
+                f"X gave {len(order)} batches when it was read first, and "
+                f"{'more' if n_read > len(order) else n_read} now: X must give the same rows "
+                "every time it is read."
+            )
 
 
 class _Scanned:
@@ -121,16 +147,24 @@ class _Scanned:
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
+        self.n_rows_each = _rows_each(len(dataset.schema.names))
 
     def __iter__(self) -> Iterator[Any]:
-        for batch in self.dataset.to_batches():
+        # By default pyarrow reads sixteen batches of four files ahead.
+        ahead = {"batch_readahead": 1, "fragment_readahead": 1}
+        for batch in self.dataset.to_batches(batch_size=self.n_rows_each, **ahead):
             if batch.num_rows:
                 yield batch.to_pandas()
+
+
+def _rows_each(n_columns: int) -> int:
+    """Rows of one block."""
+    return max(1, BLOCK // max(1, n_columns))
 
 
 def _pyarrow_blocks(X: Any) -> Blocks | None:
     if hasattr(X, "read_row_group"):
         return ParquetBlocks(X)
-    if hasattr(X, "to_batches") and not hasattr(X, "columns"):  # a table has columns
+    if hasattr(X, "get_fragments"):
         return IteratedBlocks(_Scanned(X))
     return None

@@ -162,11 +162,11 @@ class Columns:
         Returns
         -------
         ndarray of shape (n_rows, n_columns)
-            In C order. Numbers, booleans as 0 and 1; of a categorical column the positions in
-            its `categories`; NaN for missing values and for categories not seen in training.
-            float32 where all numbers are of types which that holds exactly (float32 and what
-            takes two bytes at most), else float64. An array or memory map that already is all
-            this is not copied.
+            Each row in one stretch. Numbers, booleans as 0 and 1; of a categorical column the
+            positions in its `categories`; NaN for missing values and for categories not seen in
+            training. float32 where all numbers are of types which that holds exactly (float32
+            and what takes two bytes at most), else float64. An array or memory map that already
+            is all this is not copied.
 
         Raises
         ------
@@ -183,8 +183,10 @@ class Columns:
             )
         is_numeric = not any(c is not None for c in self.categories)
         if is_numeric and isinstance(table, np.ndarray) and table.dtype.kind in "biuf":
+            # Rows that overlap (windows of a series) stay a view, far smaller than a copy.
+            order = None if table.strides[1] == table.itemsize else "C"
             encoded = check_array(
-                table, dtype=float_dtype(table.dtype), order="C", ensure_all_finite=False
+                table, dtype=float_dtype(table.dtype), order=order, ensure_all_finite=False
             )
         else:
             encoded = self._encode_columns(read_columns(table, labels))

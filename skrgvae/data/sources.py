@@ -105,15 +105,15 @@ class Blocks(Protocol):
     Attributes
     ----------
     n_blocks : int
-    in_any_order : bool
-        Whether blocks can be read in any order, or only from first to last.
     """
 
     n_blocks: int
-    in_any_order: bool
+
+    def shuffled(self, rng: np.random.Generator) -> list[int]:
+        """Numbers of all blocks, in as random an order as the storage can read them in."""
 
     def read(self, order: Sequence[int]) -> Iterator[Any]:
-        """The blocks of the given numbers."""
+        """The blocks of the given numbers: all from first to last, or as `shuffled` gave them."""
 
 
 class BlockRows:
@@ -164,18 +164,15 @@ class BlockRows:
         weights: NDArray[np.float64] | None = None,
     ) -> Iterator[NDArray[np.floating]]:
         times = None if weights is None else repeats(weights, rng)
-        blocks = np.arange(len(self.ends))
-        if self.blocks.in_any_order:
-            rng.shuffle(blocks)
         pool: list[NDArray[np.floating]] = []
-        for where, rows in self._read(blocks.tolist()):
+        for where, rows in self._read(self.blocks.shuffled(rng)):
             pool.append(rows if times is None else np.repeat(rows, times[where], axis=0))
             if sum(part.size for part in pool) >= POOL:
                 mixed = rng.permutation(np.concatenate(pool))
                 n_whole = len(mixed) // batch_size * batch_size
                 for start in range(0, n_whole, batch_size):
                     yield mixed[start : start + batch_size]
-                pool = [mixed[n_whole:]]
+                pool = [mixed[n_whole:].copy()]  # a view would keep all of them
         rest = rng.permutation(np.concatenate(pool))
         if len(rest):
             yield from np.array_split(rest, n_batches(len(rest), batch_size))
