@@ -217,7 +217,7 @@ def in_unit_range(table: Any) -> bool:
 class Preparation:
     """What a method may ask for: pairs of training and test columns, prepared on the former.
 
-    Everything is float32. Counts stay sparse, but for `encoder_input`.
+    Everything but `encoder_input` is float32. Counts stay sparse.
     """
 
     data: FeatureSet
@@ -274,16 +274,10 @@ class Preparation:
         scaler = MinMaxScaler(clip=True)
         return as_float32(scaler.fit_transform(train), scaler.transform(test))
 
-    @cached_property
-    def encoder_input(self) -> tuple[np.ndarray, np.ndarray]:
-        """The least that the encoder needs today: complete numbers, unscaled, dense.
-
-        Counts: whether the word is there, 0 or 1.
-        """
-        train, test = self.columns
-        if sparse.issparse(train):
-            return as_float32((train > 0).toarray(), (test > 0).toarray())
-        return train, test
+    @property
+    def encoder_input(self) -> tuple[Any, Any]:
+        """The tables as they come: the encoder needs no preparation."""
+        return self.data.X_train, self.data.X_test
 
 
 def as_float32(*tables: Any) -> tuple[Any, ...]:
