@@ -507,7 +507,7 @@ class HierarchicalSparseEncoder(
                 module = initial_module(summary, architecture, progress.seed)
                 history = History()
             else:
-                architecture = self._architecture_like(previous)
+                architecture = self._architecture_like(previous, summary)
                 check_families(architecture.families, summary, self._names())
                 module = _module_to_go_on_with(previous, architecture, "a new encoder")
                 history = History.from_dict(self.history_)
@@ -895,26 +895,27 @@ class HierarchicalSparseEncoder(
         """The network that the parameters ask for, over the columns of these rows."""
         from skrgvae.likelihoods import FAMILIES, check_families, resolve_auto
 
-        if previous is not None and isinstance(self.layer_sizes, str):
-            layer_sizes = previous.architecture.layer_sizes  # what "auto" became
-        else:
-            layer_sizes = resolve_layer_sizes(self.layer_sizes, summary.rows)
         n_categories = self._columns.n_categories
         auto = resolve_auto(summary, n_categories, rows.is_sparse)
         families = resolve_likelihood(self.likelihood, auto, self._names(), tuple(FAMILIES))
         check_families(families.tolist(), summary, self._names())
-        marked = np.flatnonzero(summary.has_missing)
-        return self._architecture(
-            layer_sizes, families.tolist(), n_categories, tuple(marked.tolist())
-        )
+        if previous is None:
+            marked = tuple(np.flatnonzero(summary.has_missing).tolist())
+        else:
+            marked = previous.architecture.marked
+        layer_sizes = self._layer_sizes(summary, previous)
+        return self._architecture(layer_sizes, families.tolist(), n_categories, marked)
 
-    def _architecture_like(self, previous: Model) -> Architecture:
+    def _architecture_like(self, previous: Model, summary: Summary) -> Architecture:
         """The network that the parameters ask for, over the columns of an earlier call."""
         before = previous.architecture
-        layer_sizes = before.layer_sizes
-        if not isinstance(self.layer_sizes, str):
-            layer_sizes = resolve_layer_sizes(self.layer_sizes, np.empty((0, 0)))
+        layer_sizes = self._layer_sizes(summary, previous)
         return self._architecture(layer_sizes, before.families, before.n_categories, before.marked)
+
+    def _layer_sizes(self, summary: Summary, previous: Model | None) -> tuple[int, ...]:
+        if previous is not None and isinstance(self.layer_sizes, str):
+            return previous.architecture.layer_sizes  # what "auto" became
+        return resolve_layer_sizes(self.layer_sizes, summary.rows)
 
     def _architecture(
         self,

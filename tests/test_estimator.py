@@ -624,6 +624,14 @@ def test_warm_start_goes_on_from_the_weights(X):
     assert np.abs(cold - features).max() > 0.1
 
 
+def test_warm_start_on_rows_with_holes(X):
+    # The network is told of missing entries in the columns that had some in the first fit.
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+    for first, second in ((X, holes), (holes, X)):
+        fitted = encoder(warm_start=True, max_iter=1).fit(first).fit(second)
+        assert np.isfinite(fitted.transform(holes)).all()
+
+
 def test_warm_start_needs_the_same_network(X):
     fitted = encoder(warm_start=True).fit(X)
     features = fitted.transform(X)
