@@ -59,7 +59,10 @@ def as_it_comes(record):
 def stream(record):
     """Bound of held-out rows after a fit and after a stream."""
     yield ["training", "ELBO of validation rows (nats)", "seconds"]
-    for name, label in (("fit", "fit"), ("partial_fit", f"partial_fit, {record['chunks']} chunks")):
+    for name, label in (
+        ("fit", "fit"),
+        ("partial_fit", f"partial_fit, {record['chunks']} chunks"),
+    ):
         row = record[name]
         yield [label, f"{row['validation_elbo']:.2f}", f"{row['seconds']:.0f}"]
 
