@@ -1,10 +1,11 @@
-"""Configuration of Sphinx. The build needs no network."""
+"""Configuration of Sphinx. The build needs no network, and neither do its pages."""
 
 import os
 import sys
 from importlib import metadata
 
 sys.path.insert(0, os.path.abspath(".."))  # document this source tree, installed or not
+sys.path.insert(0, os.path.abspath("_extensions"))
 
 project = "skrgvae"
 author = "the skrgvae developers"
@@ -17,21 +18,42 @@ except metadata.PackageNotFoundError:
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",  # the build only writes a link, the reader's browser sets the equations
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_parser",  # for the change log
+    "sphinx_gallery.gen_gallery",
+    "mathml",
+    "records",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
-exclude_patterns = ["_build", "generated"]
+exclude_patterns = ["_build", "auto_examples/*.ipynb", "auto_examples/*.py"]
+templates_path = ["_templates"]
 
 html_theme = "furo"
 html_title = f"skrgvae {release}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 
+numfig = True  # equations are numbered by page
+math_numfig = True
 math_eqref_format = "({number})"
-math_numfig = False
+html_math_renderer = "mathml"
 
-autosummary_generate = False
+autosummary_generate = True
 autodoc_inherit_docstrings = False  # torch documents what is inherited from torch
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "abort_on_example_error": True,
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 0,
+    "write_computation_times": False,
+}
