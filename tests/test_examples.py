@@ -41,9 +41,17 @@ REDUCED = {
 
 
 def test_every_example_is_run():
-    # test_recipe_ledger.py and inspection/test_planted_structure.py run the last ones.
-    run = {*REDUCED, "mnist_study", "recipe_ledger", "planted_structure"}
+    # Tests of their own run the last three.
+    run = {*REDUCED, "mnist_study", "pilot_verdicts", "planted_structure", "recipe_ledger"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == run
+
+
+def test_verdicts_of_the_pilot(tmp_path, capsys):
+    arguments = ["--seeds", "1", "--max-iter", "1", "--results", str(tmp_path)]
+    figures = load("pilot_verdicts").main(arguments)
+    # Whether features pay takes training to tell; that noise tells nothing does not.
+    assert figures["cannot_tell"]["right"] == 1
+    assert figures["pays"]["columns_named_as_leaks"] == 0
 
 
 @pytest.mark.parametrize("name", REDUCED)
