@@ -10,7 +10,7 @@ the default one on 784 columns::
 
     python examples/benchmarks/speed.py
 
-It takes about two minutes.
+It takes a few minutes.
 """
 
 import argparse
@@ -173,7 +173,7 @@ def main(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--rows", type=int, default=10_000, help="for transform")
+    parser.add_argument("--rows", type=int, default=50_000, help="for transform")
     parser.add_argument("--results", type=Path, default=report.RESULTS)
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
