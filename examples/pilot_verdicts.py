@@ -10,7 +10,7 @@ Claim: on tables whose right verdict is known, the pilot finds it. Three kinds o
   encoder to find, and it loses some of what the columns say.
 - "cannot_tell": the class has nothing to do with the columns.
 
-Every study is small (an encoder of 12 and 6 units, five folds), so that many seeds take minutes::
+Every study is small (an encoder of 12 and 6 units, two times five folds)::
 
     python examples/pilot_verdicts.py --seeds 100
 """
@@ -58,7 +58,7 @@ def study(right, seed, max_iter):
         y,
         quick=True,
         labels=(40,),
-        n_repeats=1,
+        n_repeats=2,
         encoder=HierarchicalSparseEncoder((12, 6), max_iter=max_iter),
         random_state=seed,
     )
