@@ -9,12 +9,14 @@ the same classifier (median and most frequent value for holes, one column per ca
 numbers; for counts, weights by document frequency), and the same with PCA.
 
 All defaults, one seed; 30 % of the rows are the test rows, stratified, where the set has no
-split of its own. Identifiers, and columns that give the target away, are left out for everyone::
+split of its own. Identifiers, and columns that give the target away, are left out for everyone.
+Sets that are not named keep the figures of an earlier run::
 
     python examples/benchmarks/as_it_comes.py [--sets secom ai4i ...]
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -150,7 +152,8 @@ def main():
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--results", type=Path, default=report.RESULTS)
     arguments = parser.parse_args()
-    figures = {}
+    record = arguments.results / "as_it_comes.json"
+    figures = json.loads(record.read_text(encoding="utf-8"))["sets"] if record.is_file() else {}
     for name in arguments.sets:
         parts = SETS[name]()
         arms = pipelines(parts[0])
