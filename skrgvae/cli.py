@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -18,13 +19,11 @@ from skrgvae import __version__
 from skrgvae.persistence.atomic import check_writable, write_atomically
 
 if TYPE_CHECKING:
-    from skrgvae.pilot import FoldValues, Method, PilotResult, Scores
-
-_LABELS = {"raw": "raw columns", "pca": "PCA", "encoder": "encoder"}
+    from skrgvae.pilot import Payoff
 
 _BAR_WIDTH = 30
 
-_DATA = "table of numbers: .csv, .csv.gz, .parquet, .npy or .npz (array X)"
+_DATA = "table: .csv, .csv.gz, .parquet, .npy or .npz (array X)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,18 +72,17 @@ def _parser() -> argparse.ArgumentParser:
 def _add_pilot(commands: Any) -> None:
     pilot = commands.add_parser(
         "pilot",
-        help="compare the features with raw columns and PCA in front of a classifier",
-        description="Compare three sets of features in front of a logistic regression, by "
-        "cross-validation: the raw columns, principal components and the units of a "
-        "hierarchical sparse encoder, which is trained without labels. The table at the end "
-        "tells accuracy, macro F1 and AUC with few and with all labels, what the encoder's "
-        "layers do, and what it costs in seconds.",
+        help="tell whether the features pay, against raw columns and PCA",
+        description="Tell whether the features of a hierarchical sparse encoder, which is trained "
+        "without labels, pay: raw columns, principal components and the encoder's units meet a "
+        "linear classifier and gradient boosting in a repeated cross-validation, with few and "
+        "with all labels. The verdict can be that they don't.",
     )
     pilot.add_argument(
         "data",
         nargs="?",
         metavar="DATA",
-        help="table of numbers: .csv, .csv.gz, .parquet, .npy or .npz (arrays X and y); without "
+        help="table: .csv, .csv.gz, .parquet, .npy or .npz (arrays X and y); without "
         "it, scikit-learn's handwritten digits",
     )
     pilot.add_argument(
@@ -101,7 +99,52 @@ def _add_pilot(commands: Any) -> None:
         help="column to leave out, such as an identifier or one that gives the target away; may "
         "be given more than once",
     )
+    pilot.add_argument("--report", metavar="FILE", help="write a page for a browser to FILE")
     pilot.add_argument("--json", metavar="FILE", help="write every figure to FILE as JSON")
+    pilot.add_argument(
+        "--lang",
+        choices=["en", "ja"],
+        default="en",
+        help="language of the report (default: %(default)s)",
+    )
+    stage = pilot.add_mutually_exclusive_group()
+    stage.add_argument(
+        "--quick",
+        action="store_true",
+        help="a first look: short training, and at most 10,000 rows",
+    )
+    stage.add_argument(
+        "--search",
+        action="store_true",
+        help="in every fold, search the encoder's layer sizes first, which takes hours",
+    )
+    pilot.add_argument(
+        "--resume",
+        metavar="FOLDER",
+        help="keep what is done in FOLDER, and go on from there when the command is repeated",
+    )
+    pilot.add_argument(
+        "--score",
+        choices=["auto", "auc", "f1", "balanced_accuracy"],
+        default="auto",
+        help="score that decides (default: auto, AUC for two classes, else the mean F1)",
+    )
+    pilot.add_argument(
+        "--smallest-gain",
+        metavar="GAIN",
+        type=float,
+        default=0.01,
+        help="gain in that score from which the features are worth having (default: %(default)s)",
+    )
+    money = pilot.add_argument_group("value in money")
+    money.add_argument("--gain", metavar="MONEY", type=float, help="what a true alarm gains")
+    money.add_argument("--cost", metavar="MONEY", type=float, help="what a false alarm costs")
+    money.add_argument(
+        "--positive",
+        metavar="CLASS",
+        help="class that alarms are for (default: the rarer of two)",
+    )
+    money.add_argument("--currency", default="", help="written behind amounts, such as EUR")
     pilot.add_argument(
         "--seed", metavar="N", type=_seed, default=0, help="random seed (default: %(default)s)"
     )
@@ -201,20 +244,55 @@ def _pilot(arguments: argparse.Namespace) -> None:
     if arguments.data is None and (arguments.target is not None or arguments.drop):
         raise ValueError("--target and --drop need a DATA file")
     # Before the work, not after it.
-    json_file = None if arguments.json is None else check_writable(arguments.json)
+    json_file, page_file = (
+        None if name is None else check_writable(name)
+        for name in (arguments.json, arguments.report)
+    )
 
     with nullcontext() if arguments.quiet else _Progress(sys.stderr) as progress:
         X, y, source = _data(arguments)
 
         from skrgvae.pilot import run_pilot
 
-        result = run_pilot(X, y, random_state=arguments.seed, n_jobs=-1, progress=progress)
+        result = run_pilot(
+            X,
+            y,
+            quick=arguments.quick,
+            search=arguments.search,
+            score=arguments.score,
+            smallest_gain=arguments.smallest_gain,
+            payoff=_payoff(arguments),
+            folder=arguments.resume,
+            random_state=arguments.seed,
+            n_jobs=-1,
+            progress=progress,
+        )
+    from skrgvae.pilot.page import page
+    from skrgvae.pilot.text import text
+
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    record = {"source": source, "date": date, "seed": arguments.seed, **result.to_dict()}
     try:
         if json_file is not None:
-            record = {"source": source, "seed": arguments.seed, **result.to_dict()}
             write_atomically(json_file, (json.dumps(record, indent=2) + "\n").encode())
-    finally:  # the work was done, whatever became of the file
-        print(_report(source["data"], result))
+        if page_file is not None:
+            write_atomically(page_file, page(record, arguments.lang).encode())
+    finally:  # the work was done, whatever became of the files
+        print(text(record, arguments.lang))
+
+
+def _payoff(arguments: argparse.Namespace) -> Payoff | None:
+    """What alarms are worth, where the user says so."""
+    if arguments.gain is None and arguments.cost is None:
+        if arguments.positive is not None:
+            raise ValueError("--positive needs --gain and --cost")
+        return None
+    if arguments.gain is None or arguments.cost is None:
+        raise ValueError("--gain and --cost must be given together")
+
+    from skrgvae.pilot import Payoff
+
+    return Payoff(arguments.gain, arguments.cost, arguments.positive, arguments.currency)
 
 
 def _fit(arguments: argparse.Namespace) -> None:
@@ -314,76 +392,3 @@ class _Progress:
             over = self._over.wait(0.2)
         self._stream.write("\r" + " " * len(line) + "\r")
         self._stream.flush()
-
-
-def _report(name: str, result: PilotResult) -> str:
-    """Every figure's mean, in aligned text."""
-    scores = [["labels", "features", "number", "accuracy", "macro F1", "AUC"]]
-    scores += [_score_row(method, method.few_labels, "") for method in result.methods]
-    scores += [_score_row(method, method.all_labels, " (all)") for method in result.methods]
-    seconds = [["features", "fit", "transform"]]
-    seconds += [
-        [
-            _LABELS[method.name],
-            _figure(method.fit_seconds, 2),
-            _figure(method.transform_seconds, 2),
-        ]
-        for method in result.methods
-    ]
-    layers = [["layer", "units", "used", "exact zeros"]]
-    layers += [
-        [str(layer.layer), _mean(layer.units), _figure(layer.used, 1), _figure(layer.zero_share)]
-        for layer in result.encoder.layers
-    ]
-    return f"""\
-{name}: {result.n_rows} rows, {result.n_columns} columns, {len(result.class_counts)} classes.
-Figures are means over {result.n_folds} folds, in brackets their standard deviation.
-
-Logistic regression on rows it has not seen
-{_aligned([row for row in scores if row], n_text=2)}
-Whatever needs no labels (encoder, PCA, standardisation) has learned from all training rows of a
-fold, the classifier from the labelled ones alone.{_unconverged(result)}
-
-Seconds on one thread, to fit on the training rows and to transform all rows
-{_aligned(seconds, n_text=1)}
-
-Encoder on rows it has not seen: ELBO {_figure(result.encoder.elbo)} nats per row
-{_aligned(layers, n_text=1)}
-Layer 0 is next to the data. Trained for {_mean(result.encoder.epochs)} epochs.
-
-The whole study took {result.seconds:.0f} s."""
-
-
-def _score_row(method: Method, scores: Scores | None, note: str) -> list[str]:
-    if scores is None:
-        return []
-    labels = f"{_mean(scores.n_labels)}{note}"
-    figures = [_figure(values) for values in (scores.accuracy, scores.macro_f1, scores.auc)]
-    return [labels, _LABELS[method.name], _mean(method.n_features), *figures]
-
-
-def _unconverged(result: PilotResult) -> str:
-    found = [s for method in result.methods for s in (method.few_labels, method.all_labels) if s]
-    converged = [value for scores in found for value in scores.converged.values]
-    count = converged.count(False)
-    return f"\n{count} of {len(converged)} classifiers did not converge." if count else ""
-
-
-def _mean(values: FoldValues) -> str:
-    return f"{values.mean:.0f}"
-
-
-def _figure(values: FoldValues, digits: int = 3) -> str:
-    return f"{values.mean:.{digits}f} ({values.std:.{digits}f})"
-
-
-def _aligned(rows: list[list[str]], n_text: int) -> str:
-    """Columns two blanks apart, the first `n_text` flush left, the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if position < n_text else cell.rjust(width)
-            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )

@@ -714,8 +714,10 @@ class HierarchicalSparseEncoder(
         Returns
         -------
         {ndarray, data frame} of shape (n_samples, n_features)
-            E[x | what is known of the row], of a categorical column the likeliest category; a
-            data frame for a data frame. A column without any entry in `fit` gets zeros.
+            E[x | what is known of the row], averaged over draws of the posterior that are a
+            function of the fitted seed and the row's content; of a categorical column the
+            likeliest category. Known entries come back as they are. A data frame for a data
+            frame. A column without any entry in `fit` gets zeros.
         """
         check_is_fitted(self)
         table = self._model.impute(self._rows(X))

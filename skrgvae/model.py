@@ -19,6 +19,8 @@ from skrgvae.torch_modes import own_modes
 # Rows in one piece at least: for a handful of rows the matrix products take another path, whose
 # rounding differs, and a row's features would depend on how many rows came with it.
 MIN_ROWS = 16
+# Posterior draws that an expectation of missing entries is averaged over.
+N_IMPUTATIONS = 20
 
 
 class Model:
@@ -185,17 +187,25 @@ class Model:
     def impute(self, rows: Source) -> NDArray[np.floating]:
         """Rows with their missing entries at what the model expects of them.
 
+        ::
+
+            E[x | what is known] ~ (1 / K) sum_k E[x | z^k],    z^k ~ q(z | what is known)
+
+        The draws of a row are a function of its content, as those of the scores.
+
         Returns
         -------
         ndarray of shape (n_rows, n_columns), of the rows' dtype
         """
         module = self.module(_dtype_of(rows))
         out = np.empty((rows.n_rows, rows.n_columns), rows.dtype)
-        for where, table in _pieces(rows, rows.n_columns + sum(self.architecture.layer_sizes)):
+        width = rows.n_columns + sum(self.architecture.layer_sizes)
+        for where, table in _pieces(rows, N_IMPUTATIONS * width):
             observed = module.likelihood.observe(torch.from_numpy(table).to(_device_of(module)))
-            values = [record.value for record in module.posterior(observed, noise=None)]
+            noise = _noise(module, row_keys(table, self.seed), range(N_IMPUTATIONS))
+            values = [record.value for record in module.posterior(observed, noise)]
             expected = module.likelihood.expectation(module.top_down.decode(values), observed)
-            point = module.likelihood.point(expected).cpu().numpy()
+            point = module.likelihood.point(expected.mean(dim=0)).cpu().numpy()
             out[where] = np.where(np.isnan(table), point, table)[: where.stop - where.start]
         return out
 
@@ -323,10 +333,8 @@ def _importance_weighted(
         total = torch.full((len(table),), -torch.inf, dtype=torch.float64, device=device)
         for first in range(0, n_samples, samples_per_piece):
             samples = range(first, min(first + samples_per_piece, n_samples))
-            noise = torch.from_numpy(normal_noise(keys, sum(sizes), samples).astype(table.dtype))
-            weights = module.log_weights(
-                torch.from_numpy(table).to(device), noise.to(device).split(sizes, dim=-1)
-            )
+            noise = _noise(module, keys, samples)
+            weights = module.log_weights(torch.from_numpy(table).to(device), noise)
             total = torch.logaddexp(total, torch.logsumexp(weights.double(), dim=0))
         _put(out, where, total - math.log(n_samples))
     return out
@@ -336,17 +344,20 @@ def _noisy_pieces(
     module: Hierarchy, rows: Source, seed: int, sample: int = 0
 ) -> Iterator[tuple[slice, Tensor, Sequence[Tensor]]]:
     """Where rows stand, the rows, and the noise of one sample per row, bottom layer first."""
-    sizes = module.architecture.layer_sizes
-    device = _device_of(module)
-    dtype = module.top_down.top.loc.dtype
-    for where, table in _pieces(rows, rows.n_columns + sum(sizes)):
-        number = range(sample, sample + 1)
-        noise = torch.from_numpy(normal_noise(row_keys(table, seed), sum(sizes), number)[0])
+    for where, table in _pieces(rows, rows.n_columns + sum(module.architecture.layer_sizes)):
+        noise = _noise(module, row_keys(table, seed), range(sample, sample + 1))
         yield (
             where,
-            torch.from_numpy(table).to(device),
-            noise.to(device, dtype).split(sizes, dim=-1),
+            torch.from_numpy(table).to(_device_of(module)),
+            [layer.squeeze(0) for layer in noise],
         )
+
+
+def _noise(module: Hierarchy, keys: NDArray[np.uint64], samples: range) -> Sequence[Tensor]:
+    """Noise of samples of rows, shape (len(samples), n_rows, n_units), bottom layer first."""
+    sizes = module.architecture.layer_sizes
+    noise = torch.from_numpy(normal_noise(keys, sum(sizes), samples))
+    return noise.to(_device_of(module), module.top_down.top.loc.dtype).split(sizes, dim=-1)
 
 
 def _pieces(rows: Source, width: int) -> Iterator[tuple[slice, NDArray[np.floating]]]:

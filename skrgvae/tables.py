@@ -1,4 +1,4 @@
-"""A user's file as complete numbers and class labels, or an error that says what to do.
+"""A user's file as a table and class labels, or an error that says what to do.
 
 Also the way back, for features.
 """
@@ -26,6 +26,10 @@ _MAX_FRACTIONAL_CLASSES = 20
 
 _ENDINGS = (".csv", ".csv.gz", ".parquet", ".npy", ".npz")
 
+# Text of which less than this share is no number is meant as numbers: often it is a question mark
+# for what is missing.
+_ODD_SHARE = 0.5
+
 # A message lists at most this many columns.
 _MAX_LISTED = 10
 
@@ -40,8 +44,8 @@ class Table:
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Finite numbers.
+    X : pandas.DataFrame, or ndarray where the file has no names, of shape (n_samples, n_features)
+        Numbers, without infinite ones, and categories as text; cells may be missing.
     y : ndarray of shape (n_samples,)
         Class labels, numbers or strings.
     feature_names : list of str
@@ -50,7 +54,7 @@ class Table:
         Name of the column that became y.
     """
 
-    X: np.ndarray
+    X: Any
     y: np.ndarray
     feature_names: list[str]
     target: str
@@ -72,7 +76,7 @@ def read_table(path: str | Path, target: str | None = None, drop: Iterable[str] 
     Returns
     -------
     Table
-        Numbers and labels.
+        Columns and labels.
     """
     path, drop = Path(path), list(drop)
     try:
@@ -90,7 +94,7 @@ def read_table(path: str | Path, target: str | None = None, drop: Iterable[str] 
             raise TableError(f"column {target!r} can't be the target and be dropped")
         features = _without(drop, columns)
         return Table(
-            X=_matrix(features),
+            X=_table(features),
             y=_class_labels(labels, target),
             feature_names=list(features),
             target=target,
@@ -115,7 +119,7 @@ def read_features(
     Returns
     -------
     pandas.DataFrame, or ndarray where the file has no names, of shape (n_samples, n_features)
-        Finite numbers.
+        As in `Table`.
     """
     path = Path(path)
     try:
@@ -132,14 +136,9 @@ def read_features(
                     f"columns the model was fitted on are missing: {_listed(missing)}"
                 )
             columns = {name: columns[name] for name in only}
-        X = _matrix(columns)
+        return _table(columns)
     except TableError as error:
         raise TableError(f"{path}: {error}") from error.__cause__
-    if not is_named:
-        return X
-    import pandas as pd  # has read the file
-
-    return pd.DataFrame(X, columns=list(columns))
 
 
 def write_features(path: str | Path, features: np.ndarray, names: Sequence[str]) -> None:
@@ -262,14 +261,18 @@ def _without(drop: Sequence[str], columns: dict[str, Any]) -> dict[str, Any]:
     return left
 
 
-def _matrix(columns: dict[str, Any]) -> np.ndarray:
-    """Columns side by side as float64, where all can be used."""
+def _table(columns: dict[str, Any]) -> Any:
+    """Columns side by side, where all can be used: an array, or a frame where they have names."""
     _check_usable(columns)
-    return np.column_stack([_numbers(column) for column in columns.values()])
+    if isinstance(next(iter(columns.values())), np.ndarray):
+        return np.column_stack([_numbers(column) for column in columns.values()])
+    import pandas as pd  # has read the file
+
+    return pd.DataFrame(columns)
 
 
 def _check_usable(columns: dict[str, Any]) -> None:
-    """Raise an error that names every column that isn't complete and numeric."""
+    """Raise an error that names every column that no encoder could use."""
     problems = {name: problem for name, column in columns.items() if (problem := _problem(column))}
     if not problems:
         return
@@ -282,10 +285,10 @@ def _check_usable(columns: dict[str, Any]) -> None:
     raise TableError(
         "\n".join(
             [
-                "only complete columns of numbers can be used yet. Not usable:",
+                "numbers, text and categories can be used, and cells may be missing. Not usable:",
                 *lines,
-                f"Leave them out ({options}), or first encode text and dates as numbers and fill"
-                " in missing and infinite values.",
+                f"Leave them out ({options}), or put them right first: dates as numbers, odd"
+                " entries among numbers and infinite values as missing ones.",
             ]
         )
     )
@@ -295,10 +298,7 @@ def _problem(column: Any) -> str | None:
     """What keeps a column from being used, or None."""
     kind = column.dtype.kind
     if kind in "biuf":
-        numbers = _numbers(column)
-        if missing := np.count_nonzero(np.isnan(numbers)):
-            return f"{missing} missing"
-        if infinite := np.count_nonzero(np.isinf(numbers)):
+        if infinite := np.count_nonzero(np.isinf(_numbers(column))):
             return f"{infinite} infinite"
         return None
     if kind in "mM":
@@ -308,17 +308,21 @@ def _problem(column: Any) -> str | None:
     return _problem_of_text(column)
 
 
-def _problem_of_text(column: Any) -> str:
+def _problem_of_text(column: Any) -> str | None:
+    """What is wrong with text: nothing, but where one odd entry makes text of numbers."""
     import pandas as pd  # only a data frame has such columns
 
     values = column.dropna()
     if not len(values):
         return "no values"
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return f"categories, for example {values.iloc[0]!r}"
-    # Often it is one odd entry, such as a question mark, that makes a column text.
+        return None
     odd = values[pd.to_numeric(values.astype(str), errors="coerce").isna().to_numpy()]
-    return f"not numbers, for example {(odd if len(odd) else values).iloc[0]!r}"
+    if len(odd) == 0:
+        return "numbers written as text"
+    if len(odd) < _ODD_SHARE * len(values):
+        return f"numbers, but for entries such as {odd.iloc[0]!r}"
+    return None
 
 
 def _numbers(column: Any) -> np.ndarray:

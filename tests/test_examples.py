@@ -41,9 +41,17 @@ REDUCED = {
 
 
 def test_every_example_is_run():
-    # test_recipe_ledger.py and inspection/test_planted_structure.py run the last ones.
-    run = {*REDUCED, "mnist_study", "recipe_ledger", "planted_structure"}
+    # Tests of their own run the last three.
+    run = {*REDUCED, "mnist_study", "pilot_verdicts", "planted_structure", "recipe_ledger"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == run
+
+
+def test_verdicts_of_the_pilot(tmp_path, capsys):
+    arguments = ["--seeds", "1", "--max-iter", "1", "--results", str(tmp_path)]
+    figures = load("pilot_verdicts").main(arguments)
+    # Whether features pay takes training to tell; that noise tells nothing does not.
+    assert figures["cannot_tell"]["right"] == 1
+    assert figures["pays"]["columns_named_as_leaks"] == 0
 
 
 @pytest.mark.parametrize("name", REDUCED)
@@ -207,3 +215,22 @@ def test_trusted_figures(robustness):
         assert figures["importance_weighted_bound"].keys() == {"2", "4"}
         shares = [share for layer in figures["coverage_of_q_by_layer"] for share in layer.values()]
         assert ((np.array(shares) >= 0) & (np.array(shares) <= 1)).all()
+
+
+def test_speed(tmp_path, monkeypatch):
+    folder = EXAMPLES / "benchmarks"
+    monkeypatch.syspath_prepend(folder)
+    n_threads = torch.get_num_threads()
+    module = load("speed", folder)
+    few = np.random.default_rng(0).random((60, 784)).astype(np.float32)
+    monkeypatch.setattr(module.report, "mnist", lambda n_rows: few)
+    monkeypatch.setattr(module, "SIZES", (12, 8))
+    monkeypatch.setattr(module, "digits_seconds", lambda: 0.0)
+    try:
+        record = module.main(["--turns", "1", "--results", str(tmp_path)])
+    finally:
+        torch.set_num_threads(n_threads)
+    assert record["products"] == [(784, 24), (12, 16), (8, 24), (20, 784)]
+    steps = record["milliseconds_of_a_step"]
+    assert all(step["ratio"] == step["step"] / step["products"] > 0 for step in steps.values())
+    assert (tmp_path / "speed.json").is_file()

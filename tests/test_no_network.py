@@ -39,8 +39,9 @@ import joblib
 from skrgvae import HierarchicalSparseEncoder, pilot
 from skrgvae.cli import main
 
-pilot.HierarchicalSparseEncoder = partial(
-    HierarchicalSparseEncoder, layer_sizes=(6, 4), max_iter=1
+small = HierarchicalSparseEncoder(layer_sizes=(6, 4), max_iter=1)
+pilot.run_pilot = partial(
+    pilot.run_pilot, encoder=small, labels=(100,), n_splits=2, n_repeats=1
 )
 with joblib.parallel_config("threading"):  # in this process, where the guard is
     sys.exit(main(["pilot", "--quiet"]))

@@ -8,7 +8,7 @@ References
    Sparse Features. arXiv:1602.08734.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,7 +28,18 @@ from skrgvae.distributions._numerics import (
 )
 
 
-class _RectifiedGaussianKL(torch.autograd.Function):
+class KLSlopes(NamedTuple):
+    """Partial derivatives of a KL divergence; the scales' are those with respect to their logs."""
+
+    loc_q: Tensor
+    log_scale_q: Tensor
+    loc_p: Tensor
+    log_scale_p: Tensor
+
+
+def rectified_gaussian_kl_and_slopes(
+    loc_q: Tensor, scale_q: Tensor, loc_p: Tensor, scale_p: Tensor, with_slopes: bool = True
+) -> tuple[Tensor, KLSlopes | None]:
     """Value and partial derivatives in one go, as they share nearly everything.
 
     With a = mu / sigma of q, b = m / s of p, r = sigma / s and x = (mu - m) / s,
@@ -44,68 +55,86 @@ class _RectifiedGaussianKL(torch.autograd.Function):
     For p the code has exp(max(b, 0)^2 / 2) Phi(-b), which lies in (0, 1] and never underflows,
     in place of Phi(-b): b^2 / 2, which would drown the rest, is added to the KL alone and
     never formed in G, where it cancels.
-    """
 
+    Parameters
+    ----------
+    loc_q, scale_q, loc_p, scale_p : Tensor, broadcastable to one shape (...)
+        Mean and standard deviation before rectification; nothing here is recorded for autograd.
+    with_slopes : bool
+
+    Returns
+    -------
+    kl : Tensor of shape (...)
+        KL(q || p) in nats, elementwise.
+    slopes : KLSlopes of Tensors of shape (...), or None
+    """
+    # The innermost loop of training: few elementwise passes, in place where a buffer is
+    # free, and 0-dim tensors instead of Python scalars, which take longer to dispatch.
+    limit = tail_limit(loc_q.dtype)
+    a = (loc_q / scale_q).clamp_(-limit, limit)
+    zero, one = a.new_zeros(()), a.new_ones(())
+    log_bell_q = torch.addcmul(zero, a, a, value=-0.5)
+    bell_q = log_bell_q.exp()
+    lesser_mass = scaled_tail(a.abs()).mul_(bell_q)
+    pdf = bell_q.mul_(INV_SQRT_2PI)
+    negative = is_negative(a)
+    p_zero = (negative - lesser_mass).abs_()
+    p_active = (one - negative).sub_(lesser_mass).abs_()
+
+    b = loc_p / scale_p
+    b_negative_part = b.clamp(max=0)
+    log_bell_p = torch.addcmul(zero, b_negative_part, b_negative_part, value=-0.5)
+    bell_p = log_bell_p.exp()
+    scaled_survival_p = scaled_tail(b.abs()).mul_(bell_p).sub_(is_negative(b)).abs_()
+
+    ratio = scale_q / scale_p
+    log_ratio = ratio.log()
+    ratio_gap = torch.addcmul(-one, ratio, ratio)
+    shift = (loc_q - loc_p) / scale_p
+    mass_ratio = p_zero / scaled_survival_p
+    log_mass_ratio = mass_ratio.log()
+
+    a_pdf = a * pdf
+    spread = p_active - a_pdf  # E[(z - mu)^2; z > 0] / sigma^2
+    edge = ratio * pdf
+    offset = torch.addcmul(edge, shift, p_active)  # E[z - m; z > 0] / s
+    square_gap = torch.addcmul(spread * ratio_gap, shift, edge + offset)
+    kl = torch.addcmul(log_mass_ratio, b, b.relu(), value=0.5).mul_(p_zero)
+    kl.addcmul_(p_active, log_ratio, value=-1).add_(square_gap, alpha=0.5)
+    if not with_slopes:
+        return kl, None
+
+    log_hazard_ratio = (log_bell_q - log_mass_ratio).sub_(log_bell_p).sub_(log_ratio)
+    moved = ratio * shift
+    by_loc_q = (log_hazard_ratio + ratio_gap).mul_(pdf).addcmul_(moved, p_active).div_(scale_q)
+    by_scale_q = moved.mul_(pdf).addcmul_(log_hazard_ratio, a_pdf, value=-1)
+    by_scale_q.addcmul_(spread, ratio_gap)
+    edge_p = torch.addcmul(zero, mass_ratio, bell_p, value=INV_SQRT_2PI)  # P0 h(b)
+    by_loc_p = (edge_p - offset).div_(scale_p)
+    by_scale_p = (a_pdf - square_gap).addcmul_(b, edge_p, value=-1)
+    return kl, KLSlopes(by_loc_q, by_scale_q, by_loc_p, by_scale_p)
+
+
+class _RectifiedGaussianKL(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, loc_q: Tensor, scale_q: Tensor, loc_p: Tensor, scale_p: Tensor
     ) -> Tensor:
-        # The innermost loop of training: few elementwise passes, in place where a buffer is
-        # free, and 0-dim tensors instead of Python scalars, which take longer to dispatch.
-        limit = tail_limit(loc_q.dtype)
-        a = (loc_q / scale_q).clamp_(-limit, limit)
-        zero, one = a.new_zeros(()), a.new_ones(())
-        log_bell_q = torch.addcmul(zero, a, a, value=-0.5)
-        bell_q = log_bell_q.exp()
-        lesser_mass = scaled_tail(a.abs()).mul_(bell_q)
-        pdf = bell_q.mul_(INV_SQRT_2PI)
-        negative = is_negative(a)
-        p_zero = (negative - lesser_mass).abs_()
-        p_active = (one - negative).sub_(lesser_mass).abs_()
-
-        b = loc_p / scale_p
-        b_negative_part = b.clamp(max=0)
-        log_bell_p = torch.addcmul(zero, b_negative_part, b_negative_part, value=-0.5)
-        bell_p = log_bell_p.exp()
-        scaled_survival_p = scaled_tail(b.abs()).mul_(bell_p).sub_(is_negative(b)).abs_()
-
-        ratio = scale_q / scale_p
-        log_ratio = ratio.log()
-        ratio_gap = torch.addcmul(-one, ratio, ratio)
-        shift = (loc_q - loc_p) / scale_p
-        mass_ratio = p_zero / scaled_survival_p
-        log_mass_ratio = mass_ratio.log()
-
-        a_pdf = a * pdf
-        spread = p_active - a_pdf  # E[(z - mu)^2; z > 0] / sigma^2
-        edge = ratio * pdf
-        offset = torch.addcmul(edge, shift, p_active)  # E[z - m; z > 0] / s
-        square_gap = torch.addcmul(spread * ratio_gap, shift, edge + offset)
-        kl = torch.addcmul(log_mass_ratio, b, b.relu(), value=0.5).mul_(p_zero)
-        kl.addcmul_(p_active, log_ratio, value=-1).add_(square_gap, alpha=0.5)
-
-        grad_loc_q = grad_scale_q = grad_loc_p = grad_scale_p = None
-        if any(ctx.needs_input_grad[:2]):
-            log_hazard_ratio = (log_bell_q - log_mass_ratio).sub_(log_bell_p).sub_(log_ratio)
-            moved = ratio * shift
-            grad_loc_q = (log_hazard_ratio + ratio_gap).mul_(pdf).addcmul_(moved, p_active)
-            grad_loc_q.div_(scale_q)
-            grad_scale_q = moved.mul_(pdf).addcmul_(log_hazard_ratio, a_pdf, value=-1)
-            grad_scale_q.addcmul_(spread, ratio_gap).div_(scale_q)
-        if any(ctx.needs_input_grad[2:]):
-            edge_p = torch.addcmul(zero, mass_ratio, bell_p, value=INV_SQRT_2PI)  # P0 h(b)
-            grad_loc_p = (edge_p - offset).div_(scale_p)
-            grad_scale_p = (a_pdf - square_gap).addcmul_(b, edge_p, value=-1).div_(scale_p)
-        ctx.save_for_backward(grad_loc_q, grad_scale_q, grad_loc_p, grad_scale_p)
-        ctx.shapes = [x.shape for x in (loc_q, scale_q, loc_p, scale_p)]
+        with_slopes = any(ctx.needs_input_grad)
+        kl, slopes = rectified_gaussian_kl_and_slopes(loc_q, scale_q, loc_p, scale_p, with_slopes)
+        if slopes is not None:
+            slopes.log_scale_q.div_(scale_q)
+            slopes.log_scale_p.div_(scale_p)
+            ctx.save_for_backward(*slopes)
+            ctx.shapes = [x.shape for x in (loc_q, scale_q, loc_p, scale_p)]
         return kl
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return tuple(
-            (partial * grad).sum_to_size(shape) if needed else None
-            for partial, shape, needed in zip(
+            (slope * grad).sum_to_size(shape) if needed else None
+            for slope, shape, needed in zip(
                 ctx.saved_tensors, ctx.shapes, ctx.needs_input_grad, strict=True
             )
         )

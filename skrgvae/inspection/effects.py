@@ -27,6 +27,9 @@ N_DRAWN = 2000
 MIN_DRAWN = 200
 MAX_NUMBERS = 2**23
 DRAW_SEED = 0
+# Drawn values beyond these quantiles count as if they stood there: where a column has a long
+# tail, a few draws in it would be all of the spread.
+TAILS = (0.01, 0.99)
 
 
 def layer_components(encoder: Any, layer: int = 0) -> NDArray[np.float64]:
@@ -94,8 +97,9 @@ def unit_effects(encoder: Any, n_columns: int | None = 5) -> Any:
     pandas.DataFrame, or dict of ndarray where pandas is not installed
         Columns `layer`, `unit`, `rank` (1 = the largest absolute weight), `column` (its name, or
         x0, x1, ...), `effect` (the entry of `layer_components`, in the units of the data) and
-        `weight` (the effect in standard deviations of the column, over 2,000 rows drawn from
-        the model, so that columns can be compared; of a categorical column the effect itself).
+        `weight` (the effect in standard deviations of the column over 2,000 rows drawn from
+        the model, cut at the 1 % and 99 % quantiles, so that columns can be compared; of a
+        categorical column the effect itself).
         Columns without effect are left out.
 
     Raises
@@ -325,10 +329,11 @@ def _active_means(encoder: Any, drawn: NDArray[np.float64]) -> list[NDArray[np.f
 def _in_deviations(
     encoder: Any, effects: NDArray[np.float64], drawn: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Effects in standard deviations of the columns, probabilities of categories as they are.
+    """Effects in standard deviations of the columns, of categorical ones as they are.
 
     0 where a column is constant.
     """
-    is_categorical = encoder.likelihood_ == "categorical"
-    spread = np.where(is_categorical, 1.0, drawn.std(axis=0))
+    spread = np.clip(drawn, *np.quantile(drawn, TAILS, axis=0)).std(axis=0)
+    spread = np.where(spread > 0, spread, drawn.std(axis=0))  # rarely other than its usual value
+    spread[encoder.likelihood_ == "categorical"] = 1.0
     return np.divide(effects, spread, out=np.zeros_like(effects), where=spread > 0)

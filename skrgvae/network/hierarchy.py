@@ -11,8 +11,9 @@ from skrgvae.distributions import LATENT_LAWS
 from skrgvae.likelihoods import ColumnLikelihood, Observed
 from skrgvae.network.architecture import Architecture
 from skrgvae.network.bottom_up import BottomUp
-from skrgvae.network.merge import POSTERIORS
-from skrgvae.network.records import BoundTerms, LayerPass, Message
+from skrgvae.network.fused import fused_pass
+from skrgvae.network.merge import POSTERIORS, structured
+from skrgvae.network.records import BoundTerms, LayerPass, Message, SampledPass
 from skrgvae.network.top_down import TopDown
 
 
@@ -47,11 +48,14 @@ class Hierarchy(nn.Module):
 
     def _messages(self, observed: Observed) -> list[Message]:
         messages = self.bottom_up(self.likelihood.inputs(observed))
-        if observed.known is None:
+        informed = self._informed(observed)
+        if informed is None:
             return messages
-        # A row of which nothing is known has nothing to say: its posterior is the prior.
-        informed = observed.known.any(dim=-1, keepdim=True)
         return [Message(loc, precision * informed) for loc, precision in messages]
+
+    def _informed(self, observed: Observed) -> Tensor | None:
+        """Which rows say anything, (n_rows, 1): where nothing is known, q is the prior."""
+        return None if observed.known is None else observed.known.any(dim=-1, keepdim=True)
 
     def descend(
         self, messages: Sequence[Message], noise: Sequence[Tensor] | None
@@ -91,10 +95,22 @@ class Hierarchy(nn.Module):
         noise : sequence of Tensor of shape (n_rows, n_units), bottom first
         """
         observed = self.likelihood.observe(table)
+        outputs, kl, values = self.sampled_pass(observed, noise)
+        return BoundTerms(self.likelihood.log_prob(observed, outputs), kl, values)
+
+    def readable_pass(self, observed: Observed, noise: Sequence[Tensor]) -> SampledPass:
+        """Decoder outputs, KL and values by one joint sample per row, by the formulas above."""
         layers = self.posterior(observed, noise)
         values = tuple(record.value for record in layers)
-        log_likelihood = self.likelihood.log_prob(observed, self.top_down.decode(values))
-        return BoundTerms(log_likelihood, tuple(self.kl(record) for record in layers), values)
+        kl = tuple(self.kl(record) for record in layers)
+        return SampledPass(self.top_down.decode(values), kl, values)
+
+    def sampled_pass(self, observed: Observed, noise: Sequence[Tensor]) -> SampledPass:
+        """The same, by the fused pass where there is one for the latent law and the posterior."""
+        if self.law.name != "rectified_gaussian" or self.merge is not structured:
+            return self.readable_pass(observed, noise)
+        inputs = self.likelihood.inputs(observed)
+        return fused_pass(self.bottom_up, self.top_down, inputs, noise, self._informed(observed))
 
     def log_weights(self, table: Tensor, noise: Sequence[Tensor]) -> Tensor:
         """log p(x, z) - log q(z | x) of sampled z, on the law's own measure: (..., n_rows)."""

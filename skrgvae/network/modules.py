@@ -79,12 +79,15 @@ class BatchNorm(nn.Module):
         # is not dominated by the zeros and ones above.
         self.register_buffer("n_batches", torch.zeros((), dtype=torch.int64))
 
+    def count(self, x: Tensor) -> tuple[bool, float]:
+        """Whether the moments are the batch's, and their weight in the running ones."""
+        if not self.training or x.shape[0] < 2:
+            return False, 0.0
+        self.n_batches += 1
+        return True, max(MOMENTUM, 1.0 / int(self.n_batches))
+
     def forward(self, x: Tensor) -> Tensor:
-        use_batch = self.training and x.shape[0] > 1
-        momentum = 0.0
-        if use_batch:
-            self.n_batches += 1
-            momentum = max(MOMENTUM, 1.0 / int(self.n_batches))
+        use_batch, momentum = self.count(x)
         return F.batch_norm(
             x.reshape(-1, x.shape[-1]),
             self.running_mean,

@@ -27,6 +27,14 @@ class LayerPass(NamedTuple):
     scale_p: Tensor
 
 
+class SampledPass(NamedTuple):
+    """What one joint sample per row gives the bound, layers bottom first."""
+
+    outputs: Tensor  # of the decoder, (n_rows, n_outputs)
+    kl: tuple[Tensor, ...]  # of every unit given the layer above (nats), (n_rows, n_units)
+    values: tuple[Tensor, ...]  # (n_rows, n_units)
+
+
 class BoundTerms(NamedTuple):
     """Every term of the bound under its own name, in nats and not yet averaged."""
 

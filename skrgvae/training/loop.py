@@ -16,7 +16,7 @@ from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch, History
 from skrgvae.training.objective import objective
-from skrgvae.training.optimizer import OPTIMIZERS, flatten_parameters
+from skrgvae.training.optimizer import OPTIMIZERS, flatten_parameters, write_gradients
 from skrgvae.training.schedules import Schedule
 from skrgvae.training.threads import threads_for
 
@@ -138,17 +138,16 @@ class Trainer:
         """One step; None when it had to be dropped."""
         rate = self.rate_factor * self.schedule.learning_rate_at(self.step)
         kl_weight = self.schedule.kl_weight_at(self.step)
-        assert self.flat.grad is not None
-        self.flat.grad.zero_()
         loss, summary = objective(
             self.module(batch, self.noise(len(batch))),
             kl_weight,
             self.settings.free_bits,
             self.settings.sparsity_penalty,
         )
-        loss.backward()
+        write_gradients(loss, self.module, self.flat)
         self.step += 1
-        if not (torch.isfinite(loss) and torch.isfinite(self.flat.grad.sum())):
+        assert self.flat.grad is not None
+        if not math.isfinite(float(loss.detach() + self.flat.grad.sum())):
             self._drop(last_buffers)
             return None
         self.dropped = 0

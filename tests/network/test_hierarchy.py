@@ -13,6 +13,7 @@ from scipy import stats
 
 from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network import POSTERIORS, Architecture, Hierarchy
+from skrgvae.network.modules import LOG_RANGE
 
 DOUBLE = torch.float64
 EVERYTHING = Architecture(
@@ -281,11 +282,18 @@ def test_ancestral_samples_follow_their_laws(architecture):
 def linear_gaussian(posterior: str) -> tuple[Hierarchy, np.ndarray, np.ndarray]:
     """A module whose posterior can be exact: two units, each seen by one column of its own.
 
-    Returns the module and the mean and covariance of its columns.
+    Returns the module, which is told of missing entries, and the mean and covariance of its
+    columns.
     """
     table = np.random.default_rng(0).normal(size=(30, 2)) * [3, 0.2] + [10, -1]
     architecture = Architecture(
-        (2,), None, ("gaussian",) * 2, latent="gaussian", posterior=posterior, batch_norm=False
+        (2,),
+        None,
+        ("gaussian",) * 2,
+        marked=(0, 1),
+        latent="gaussian",
+        posterior=posterior,
+        batch_norm=False,
     )
     module = build(architecture, table)
     loc_p, scale_p = torch.tensor([0.5, -1.0]), torch.tensor([1.5, 0.7])
@@ -304,8 +312,16 @@ def linear_gaussian(posterior: str) -> tuple[Hierarchy, np.ndarray, np.ndarray]:
             gain, offset = precision / total, loc_p / scale_p**2 / total
             precision = total
         head = module.bottom_up.heads[0]
-        head.weight.copy_(torch.cat([(gain / weight).diag(), torch.zeros(2, 2)]))
-        head.bias.copy_(torch.cat([offset - gain * bias / weight, precision.log()]))
+        loc = offset - gain * bias / weight
+        head.bias.copy_(torch.cat([loc, precision.log()]))
+        # Without its column a unit's posterior is its prior: a message without precision, or
+        # one that says what the prior does.
+        lost = torch.stack([torch.zeros(2), torch.full((2,), -LOG_RANGE) - precision.log()])
+        if posterior == "mean_field":
+            lost = torch.stack([loc_p - loc, -2 * scale_p.log() - precision.log()])
+        of_values = torch.cat([(gain / weight).diag(), torch.zeros(2, 2)])
+        of_marks = torch.cat([shift.diag() for shift in lost])
+        head.weight.copy_(torch.cat([of_values, of_marks], dim=1))
         family = module.likelihood.families[0]
         top = module.top_down.top
         decoder = module.top_down.decoder.head
@@ -325,6 +341,21 @@ def test_exact_posterior_of_a_linear_gaussian_model(posterior):
     expected = stats.multivariate_normal(mean, covariance).logpdf(rows)
     # The toy's numbers are put together in float32.
     np.testing.assert_allclose(weights, np.broadcast_to(expected, (4, 6)), rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_missing_entries_leave_the_marginal_law(posterior):
+    module, mean, covariance = linear_gaussian(posterior)
+    rows = np.random.default_rng(2).normal(size=(4, 2)) * [3, 0.2] + [10, -1]
+    rows[1, 0] = rows[2, 1] = rows[3] = np.nan
+    noise = noise_for(module.architecture, 5, 4)
+    weights = module.log_weights(torch.from_numpy(rows), noise).detach().numpy()
+    scale = np.sqrt(covariance.diagonal())
+    terms = stats.norm(mean, scale).logpdf(rows)  # the columns are independent
+    expected = np.nansum(terms, axis=1)
+    # The smallest precision that a message can have is exp(-12), not 0.
+    np.testing.assert_allclose(weights, np.broadcast_to(expected, (5, 4)), atol=1e-4)
+    assert (weights[:, 3] == 0).all()
 
 
 def test_architecture_is_plain_data():

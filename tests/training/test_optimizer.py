@@ -6,12 +6,19 @@ import pytest
 import torch
 from toys import small_network, toy_rows
 
-from skrgvae.training.optimizer import OPTIMIZERS, flatten_parameters
+from skrgvae.training.optimizer import (
+    BLOCK,
+    OPTIMIZERS,
+    Adamax,
+    flatten_parameters,
+    write_gradients,
+)
 
 
 def loss_of(module, rows, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    noise = [torch.randn(len(rows), n, generator=generator) for n in (4, 3)]
+    dtype = next(module.parameters()).dtype
+    noise = [torch.randn(len(rows), n, generator=generator, dtype=dtype) for n in (4, 3)]
     terms = module(rows, noise)
     return sum(kl.sum(dim=1) for kl in terms.kl).mean() - terms.log_likelihood.mean()
 
@@ -51,9 +58,8 @@ def test_gradients_land_in_the_buffer(rows):
     module = small_network()
     apart = copy.deepcopy(module)
     flat = flatten_parameters(module)
-    for _ in range(2):  # the second time into gradients that are there already
-        flat.grad.zero_()
-        loss_of(module, rows).backward()
+    for _ in range(2):  # the second time over gradients that are there already
+        write_gradients(loss_of(module, rows), module, flat)
         expected = torch.autograd.grad(loss_of(apart, rows), list(apart.parameters()))
         joined = torch.cat([gradient.reshape(-1) for gradient in expected])
         torch.testing.assert_close(flat.grad, joined)
@@ -69,8 +75,7 @@ def test_steps_are_those_on_separate_parameters(name, rows):
     other = OPTIMIZERS[name](apart.parameters(), lr=0.01)
     start = flat.detach().clone()
     for seed in range(5):
-        flat.grad.zero_()
-        loss_of(module, rows, seed).backward()
+        write_gradients(loss_of(module, rows, seed), module, flat)
         one.step()
         other.zero_grad()
         loss_of(apart, rows, seed).backward()
@@ -82,5 +87,27 @@ def test_steps_are_those_on_separate_parameters(name, rows):
         torch.testing.assert_close(parameter, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_names_are_those_of_torch():
-    assert OPTIMIZERS == {"adamax": torch.optim.Adamax, "adam": torch.optim.Adam}
+@pytest.mark.parametrize("n_entries", [1, BLOCK, 2 * BLOCK + 17])
+def test_adamax_takes_torchs_steps(n_entries):
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(n_entries, generator=generator)
+    one, other = (torch.nn.Parameter(start.clone()) for _ in range(2))
+    mine, theirs = Adamax([one], lr=0.01), torch.optim.Adamax([other], lr=0.01)
+    for rate in (0.01, 0.02, 0.0):
+        # Units without a gradient are as common as those with one.
+        one.grad = torch.randn(n_entries, generator=generator).relu()
+        other.grad = one.grad.clone()
+        for optimizer in (mine, theirs):
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.step()
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    for name, value in theirs.state[other].items():
+        torch.testing.assert_close(mine.state[one][name], value, rtol=0, atol=0)
+
+
+def test_parameters_that_a_loss_does_not_reach_have_no_gradient():
+    module = torch.nn.Linear(2, 2, bias=True)
+    flat = flatten_parameters(module)
+    flat.grad.fill_(7.0)
+    write_gradients(module.weight.sum(), module, flat)
+    assert flat.grad.tolist() == [1.0] * 4 + [0.0] * 2

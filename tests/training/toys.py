@@ -57,10 +57,12 @@ def toy_trainer(module=None, batch_size=4, seed=0, **options) -> Trainer:
     return Trainer(module or Toy(), (2,), schedule(**options), settings, seed)
 
 
-def small_network(n_columns: int = 4, table=None, **options) -> Hierarchy:
-    """A network with every kind of part, for Gaussian columns."""
+def small_network(
+    n_columns: int = 4, table=None, family: str = "gaussian", **options
+) -> Hierarchy:
+    """A network with every kind of part, for columns of one family."""
     options = {"firing_rate": 0.2, "skip_connections": True, **options}
-    architecture = Architecture((4, 3), (6, 5), ("gaussian",) * n_columns, **options)
+    architecture = Architecture((4, 3), (6, 5), (family,) * n_columns, **options)
     module = Hierarchy(architecture)
     if table is None:
         table = toy_rows(40, n_columns).source.table
