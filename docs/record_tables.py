@@ -39,7 +39,7 @@ def features(record):
         config = cell["configuration"]
         if all(config[name] == value for name, value in chosen.items()):
             scores[config["method"], config["set"]] = cell["scores"]
-    sets = [name for name in SETS if ("encoder", name) in scores]
+    sets = [name for name in SETS if {("encoder", name), ("raw", name)} <= scores.keys()]
     yield ["labels", "features", *(SETS[name] for name in sets)]
     for budget in ("100", "all"):
         for method, label in METHODS.items():
@@ -88,8 +88,27 @@ def planted_structure(record):
     for name, row in record.items():
         if isinstance(row, dict) and "share_found" in row:
             named = row["share_of_found_with_right_columns"]["unit_effects"]["all"]
-            shares = row["share_found"], row["share_found_in_the_worst_run"], named
+            shares = row["share_found"]["all"], row["share_found_in_the_worst_table"], named
             yield [name, *(f"{100 * share:.0f} %" for share in shares)]
+
+
+def speed(record):
+    """Times as multiples of what they are compared with."""
+    yield ["what", "time", "in units of"]
+    products = "its matrix products alone"
+    for name, row in record["milliseconds_of_a_step"].items():
+        yield [f"step, {name}", f"{row['step']:.1f} ms", f"{row['ratio']:.2f} times {products}"]
+    transform = record["seconds_of_transform"]
+    rows = f"transform, {transform['rows']:,} rows"
+    yield [rows, f"{transform['encoder']:.2f} s", f"{transform['ratio']:.2f} times {products}"]
+    beside = transform["beside_others"]
+    for name, seconds in beside.items():
+        rows = f"transform, {transform['rows_beside_others']:,} rows, {name}"
+        yield [
+            rows,
+            f"{1000 * seconds:.1f} ms",
+            f"{seconds / beside['encoder']:.2f} times encoder",
+        ]
 
 
 def mean(values):
@@ -98,7 +117,7 @@ def mean(values):
 
 DRAWN = {
     drawn.__name__: drawn
-    for drawn in (features, as_it_comes, stream, large_inputs, planted_structure)
+    for drawn in (features, as_it_comes, stream, large_inputs, planted_structure, speed)
 }
 
 
