@@ -60,6 +60,24 @@ def as_it_comes(record):
             yield [name, method, *figures, str(row["n_features"]), f"{row['fit_seconds']:.0f}"]
 
 
+def missing(record):
+    """Error of filled-in numbers and balanced accuracy, by set, share and method."""
+    cells = {}
+    for cell in record.values():
+        config, labels = cell["configuration"], {"random": "", "high": ", high values"}
+        if config["seed"] == 0:
+            removed = f"{100 * config['share']:.0f} %{labels[config['mechanism']]}"
+            row = cells.setdefault((SETS[config["set"]], removed), {})
+            row[config["method"]] = (
+                f"{cell['errors']['test']['rmse']:.3f} / "
+                f"{mean(cell['scores'][config['method']]['scores']):.3f}"
+            )
+    methods = list(dict.fromkeys(method for row in cells.values() for method in row))
+    yield ["set", "cells removed", *methods]
+    for names, row in cells.items():
+        yield [*names, *(row.get(method, "not run") for method in methods)]
+
+
 def stream(record):
     """Bound of held-out rows after a fit and after a stream."""
     yield ["training", "ELBO of validation rows (nats)", "seconds"]
@@ -117,7 +135,7 @@ def mean(values):
 
 DRAWN = {
     drawn.__name__: drawn
-    for drawn in (features, as_it_comes, stream, large_inputs, planted_structure, speed)
+    for drawn in (features, as_it_comes, missing, stream, large_inputs, planted_structure, speed)
 }
 
 
