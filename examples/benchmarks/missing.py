@@ -19,9 +19,12 @@ Sets (feature_sets.py): digits scaled to [0, 1], SECOM, and of adult 3,000 rows 
 training and the test part, drawn once, as the neighbours of all rows take too long.
 
 Methods. "mean": SimpleImputer. "knn": KNNImputer. "iterative": IterativeImputer with all other
-columns as predictors; "iterative100" with the 100 that correlate most. All with scikit-learn's
-defaults otherwise, on numbers standardised by their known training entries (digits as they are)
-and one-hot categories, whose likeliest is the filled-in one; then PCA, to 95 % of the variance.
+columns as predictors; "iterative100": with 100 of them, drawn by their correlation. All with
+scikit-learn's defaults otherwise, on numbers standardised by their known training entries (digits
+as they are) and one-hot categories, whose likeliest is the filled-in one; then PCA, to 95 % of the
+variance. "iterative_ordinal": the codes of the categories instead, rounded, and one-hot for the
+PCA only. (The one-hot columns of a category add up to 1, so that IterativeImputer predicts each of
+them from the first guess at the others, and stays at the most frequent category.)
 "encoder": HierarchicalSparseEncoder with its defaults, the table as it is, `impute` and
 `transform`. "encoder_mean": the same with feature="mean".
 
@@ -180,6 +183,27 @@ class ByImputer:
         return filled
 
 
+class ByCodes(ByImputer):
+    """The same with the codes of the categories as numbers."""
+
+    def fit_impute(self, matrix):
+        self.one_hot = Columns(matrix, self.numbers.categories, self.standardise)
+        self.columns = Columns(matrix, np.zeros_like(self.numbers.categories), self.standardise)
+        return self._rounded(self.columns.decode(self._keep(self.imputer.fit_transform, matrix)))
+
+    def impute(self, matrix):
+        return self._rounded(super().impute(matrix))
+
+    def features(self):
+        rounded = [self._rounded(self.columns.decode(part)) for part in self.filled]
+        self.filled = [self.one_hot.encode(part) for part in rounded]
+        return super().features()
+
+    def _rounded(self, matrix):
+        sizes = self.numbers.categories
+        return np.where(sizes > 0, matrix.round().clip(0, np.maximum(sizes - 1, 0)), matrix)
+
+
 class ByEncoder:
     """The encoder, on the table as it comes."""
 
@@ -216,10 +240,12 @@ def build(method, numbers, standardise, seed):
             random_state=seed, keep_empty_features=True, n_nearest_features=100
         ),
     }
+    if method == "iterative_ordinal":
+        return ByCodes(imputers["iterative"](), numbers, standardise)
     return ByImputer(imputers[method](), numbers, standardise)
 
 
-METHODS = ("mean", "knn", "iterative100", "iterative", "encoder")
+METHODS = ("mean", "knn", "iterative100", "iterative", "iterative_ordinal", "encoder")
 
 
 def errors(complete, filled, lost, numbers, spread):
