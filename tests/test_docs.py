@@ -7,6 +7,7 @@ in shell blocks are parsed. There is no way to mark a Python block as not to be 
 """
 
 import functools
+import importlib
 import re
 import shlex
 import textwrap
@@ -104,6 +105,27 @@ def test_readme_holds_the_two_commands():
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert "python -m pip install . && python -m skrgvae pilot" in lines
     assert 'python -m pip install ".[test]" && python -m pytest' in lines
+
+
+@pytest.fixture
+def record_tables(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    return importlib.import_module("record_tables")
+
+
+def test_tables_of_the_readme_are_those_of_the_records(record_tables):
+    text = record_tables.README.read_text(encoding="utf-8")
+    assert "<!-- table: features -->" in text
+    assert record_tables.with_tables(text) == text, "run python docs/record_tables.py"
+
+
+def test_every_record_table_can_be_drawn(record_tables):
+    for name, drawn in record_tables.DRAWN.items():
+        record = record_tables.read(name)
+        if record is not None:
+            header, *rows = drawn(record)
+            assert rows and {len(row) for row in rows} == {len(header)}, name
+            assert record_tables.origin(record).startswith("Recorded on 20")
 
 
 def test_blocks_are_found():

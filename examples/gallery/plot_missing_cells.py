@@ -7,7 +7,7 @@ its row beats the column's mean.**
 
 A share of the cells of the breast cancer table is removed at random. ``impute`` fills them in;
 the error is that of the removed cells, in standard deviations of their columns. ``KNNImputer``
-stands for methods made for this, and is better on this table of closely related columns.
+stands for methods made for this.
 """
 
 import matplotlib.pyplot as plt

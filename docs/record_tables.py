@@ -1,0 +1,172 @@
+"""Tables drawn from the records in examples/results, for the pages and for README.md.
+
+README.md holds its tables between a line ``<!-- table: NAME -->`` and a line ``<!-- end -->``.
+After a new record, run ``python docs/record_tables.py``, which writes them anew; a test compares.
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "examples" / "results"
+README = ROOT / "README.md"
+MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+SETS = {
+    "digits": "digits",
+    "mnist": "MNIST",
+    "ecg5000": "ECG5000",
+    "secom": "SECOM",
+    "ai4i": "AI4I",
+    "adult": "adult",
+    "newsgroups": "newsgroups",
+}
+METHODS = {
+    "raw": "raw columns",
+    "pca95": "PCA (95 % of variance)",
+    "exemplars": "random exemplars, soft threshold",
+    "nmf": "NMF",
+    "encoder": "encoder",
+}
+
+
+def features(record):
+    """Balanced accuracy on test rows, by number of labels, method and set."""
+    scores, chosen = {}, {"protocol": "test", "corruption": None, "chosen": {}, "seed": 0}
+    for cell in record.values():
+        config = cell["configuration"]
+        if all(config[name] == value for name, value in chosen.items()):
+            scores[config["method"], config["set"]] = cell["scores"]
+    sets = [name for name in SETS if {("encoder", name), ("raw", name)} <= scores.keys()]
+    yield ["labels", "features", *(SETS[name] for name in sets)]
+    for budget in ("100", "all"):
+        for method, label in METHODS.items():
+            cells = [scores.get((method, name), {}).get(budget) for name in sets]
+            yield [
+                budget,
+                label,
+                *(f"{mean(cell['scores']):.3f}" if cell else "not run" for cell in cells),
+            ]
+
+
+def as_it_comes(record):
+    """Figures of every set and pipeline."""
+    yield ["set", "pipeline", "balanced accuracy", "F1", "AUC", "features", "fit (s)"]
+    for name, pipelines in record["sets"].items():
+        for method, row in pipelines.items():
+            figures = [f"{row[key]:.3f}" for key in ("balanced_accuracy", "f1", "auc")]
+            yield [name, method, *figures, str(row["n_features"]), f"{row['fit_seconds']:.0f}"]
+
+
+def missing(record):
+    """Error of filled-in numbers and balanced accuracy, by set, share and method."""
+    cells = {}
+    for cell in record.values():
+        config, labels = cell["configuration"], {"random": "", "high": ", high values"}
+        if config["seed"] == 0:
+            removed = f"{100 * config['share']:.0f} %{labels[config['mechanism']]}"
+            row = cells.setdefault((SETS[config["set"]], removed), {})
+            row[config["method"]] = (
+                f"{cell['errors']['test']['rmse']:.3f} / "
+                f"{mean(cell['scores'][config['method']]['scores']):.3f}"
+            )
+    methods = list(dict.fromkeys(method for row in cells.values() for method in row))
+    yield ["set", "cells removed", *methods]
+    for names, row in cells.items():
+        yield [*names, *(row.get(method, "not run") for method in methods)]
+
+
+def stream(record):
+    """Bound of held-out rows after a fit and after a stream."""
+    yield ["training", "ELBO of validation rows (nats)", "seconds"]
+    for name, label in (
+        ("fit", "fit"),
+        ("partial_fit", f"partial_fit, {record['chunks']} chunks"),
+    ):
+        row = record[name]
+        yield [label, f"{row['validation_elbo']:.2f}", f"{row['seconds']:.0f}"]
+
+
+def large_inputs(record):
+    """Time and memory of every phase."""
+    yield ["phase", "minutes", "peak of anonymous memory above the import (MB)"]
+    for name, phase in record["phases"].items():
+        yield [
+            name,
+            f"{phase['seconds'] / 60:.1f}",
+            f"{phase['peak_bytes_above_import'] / 1e6:.0f}",
+        ]
+
+
+def planted_structure(record):
+    """Shares of planted causes found, and of those whose columns are named."""
+    yield ["drawn as", "found", "in the worst table", "right columns, of those found"]
+    for name, row in record.items():
+        if isinstance(row, dict) and "share_found" in row:
+            named = row["share_of_found_with_right_columns"]["unit_effects"]["all"]
+            shares = row["share_found"]["all"], row["share_found_in_the_worst_table"], named
+            yield [name, *(f"{100 * share:.0f} %" for share in shares)]
+
+
+def speed(record):
+    """Times as multiples of what they are compared with."""
+    yield ["what", "time", "in units of"]
+    products = "its matrix products alone"
+    for name, row in record["milliseconds_of_a_step"].items():
+        yield [f"step, {name}", f"{row['step']:.1f} ms", f"{row['ratio']:.2f} times {products}"]
+    transform = record["seconds_of_transform"]
+    rows = f"transform, {transform['rows']:,} rows"
+    yield [rows, f"{transform['encoder']:.2f} s", f"{transform['ratio']:.2f} times {products}"]
+    beside = transform["beside_others"]
+    for name, seconds in beside.items():
+        rows = f"transform, {transform['rows_beside_others']:,} rows, {name}"
+        yield [
+            rows,
+            f"{1000 * seconds:.1f} ms",
+            f"{seconds / beside['encoder']:.2f} times encoder",
+        ]
+
+
+def mean(values):
+    return math.fsum(values) / len(values)
+
+
+DRAWN = {
+    drawn.__name__: drawn
+    for drawn in (features, as_it_comes, missing, stream, large_inputs, planted_structure, speed)
+}
+
+
+def origin(record):
+    """Date, versions and machine of a record, or of the newest of its cells."""
+    if "date" not in record:
+        record = max(record.values(), key=lambda cell: cell["date"])
+    versions, machine = record["versions"], record["machine"]
+    return (
+        f"Recorded on {record['date'][:10]} with torch {versions['torch']}, scikit-learn "
+        f"{versions['scikit-learn']}; processor: {machine['processor']}, without a GPU."
+    )
+
+
+def read(name):
+    """A record, or None where the script has not written one yet."""
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def markdown(name):
+    """Lines of a table for README.md."""
+    header, *rows = DRAWN[name](read(name))
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def with_tables(text):
+    """Text with every marked table as the records have it."""
+    return MARKED.sub(lambda found: found[1] + markdown(found[2]) + found[3], text)
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
