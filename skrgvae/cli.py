@@ -183,7 +183,15 @@ def _add_fit(commands: Any) -> None:
     )
     fit.add_argument(
         "--likelihood",
-        choices=["auto", "bernoulli", "gaussian"],
+        choices=[
+            "auto",
+            "bernoulli",
+            "gaussian",
+            "multinomial",
+            "negative_binomial",
+            "poisson",
+            "student_t",
+        ],
         default="auto",
         help="family of all columns (default: %(default)s, column by column)",
     )
