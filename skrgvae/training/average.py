@@ -21,9 +21,10 @@ class Average:
 
         average_t = (1 - a_t) average_{t-1} + a_t weights_t,    a_t = (d + 1) / (t + d)
 
-    (Shamir and Zhang 2013, "Stochastic gradient descent for non-smooth optimization", section
-    3.3.) At a constant learning rate the weights wander around a minimum; their average stays in
-    its middle, and the first steps are forgotten.
+    (Shamir and Zhang 2013, "Stochastic gradient descent for non-smooth optimization: convergence
+    results and optimal averaging schemes", polynomial-decay averaging.) At a constant learning
+    rate the weights wander around a minimum; their average stays in its middle, and the first
+    steps are forgotten.
 
     Parameters
     ----------
