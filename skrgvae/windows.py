@@ -191,8 +191,11 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
         # A global set_output shall not make a data frame of what stays inside.
         encoder = OrdinalEncoder().set_output(transform="default")
         numbers = encoder.fit_transform(safe_indexing(X, [position], axis=1))[:, 0]
-        if np.isnan(numbers).any():
-            row = int(np.flatnonzero(np.isnan(numbers))[0])
+        # For older scikit-learn None is a category like others.
+        nothing = [code for code, value in enumerate(encoder.categories_[0]) if value is None]
+        missing = np.isnan(numbers) | np.isin(numbers, nothing)
+        if missing.any():
+            row = int(np.flatnonzero(missing)[0])
             raise ValueError(
                 f"Every row must have a group, but column {self.group!r} is missing in row {row}."
             )

@@ -73,4 +73,5 @@ def flatten_parameters(module: nn.Module) -> nn.Parameter:
 def write_gradients(loss: Tensor, module: nn.Module, flat: nn.Parameter) -> None:
     """Replace the gradients in the buffer by those of a loss."""
     gradients = torch.autograd.grad(loss, list(module.parameters()), materialize_grads=True)
-    torch.cat([gradient.reshape(-1) for gradient in gradients], out=flat.grad)
+    with torch.no_grad():
+        torch.cat([gradient.reshape(-1) for gradient in gradients], out=flat.grad)
