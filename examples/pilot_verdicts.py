@@ -2,7 +2,7 @@
 How often the verdict of the pilot is right
 ===========================================
 
-Claim: on tables whose right verdict is known, the pilot finds it. Three kinds of table:
+The pilot meets tables whose right verdict is known, of three kinds, and its verdicts are counted:
 
 - "pays": six sparse causes of either sign, seen through forty noisy columns; the class is whether
   the first is on. A few labels suffice once the causes are known, and no column tells.
