@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skrgvae.data.sources import BLOCK, Blocks
+from skrgvae.data.sources import Blocks, rows_of_block
 
 
 def as_blocks(X: Any) -> Blocks | None:
@@ -58,7 +58,7 @@ class SlicedBlocks:
 
     def __init__(self, array: Any) -> None:
         self.array = array
-        self.n_rows_each = _rows_each(array.shape[1])
+        self.n_rows_each = rows_of_block(array.shape[1])
         self.n_blocks = -(-array.shape[0] // self.n_rows_each)
 
     @property
@@ -92,7 +92,7 @@ class ParquetBlocks:
 
     def __init__(self, file: Any) -> None:
         self.file = file
-        self.n_rows_each = _rows_each(file.metadata.num_columns)
+        self.n_rows_each = rows_of_block(file.metadata.num_columns)
         rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         n_pieces = [-(-n_rows // self.n_rows_each) for n_rows in rows]
         self.groups = np.repeat(np.arange(len(rows)), n_pieces)
@@ -147,7 +147,7 @@ class _Scanned:
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
-        self.n_rows_each = _rows_each(len(dataset.schema.names))
+        self.n_rows_each = rows_of_block(len(dataset.schema.names))
 
     def __iter__(self) -> Iterator[Any]:
         # By default pyarrow reads sixteen batches of four files ahead.
@@ -155,11 +155,6 @@ class _Scanned:
         for batch in self.dataset.to_batches(batch_size=self.n_rows_each, **ahead):
             if batch.num_rows:
                 yield batch.to_pandas()
-
-
-def _rows_each(n_columns: int) -> int:
-    """Rows of one block."""
-    return max(1, BLOCK // max(1, n_columns))
 
 
 def _pyarrow_blocks(X: Any) -> Blocks | None:

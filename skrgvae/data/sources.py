@@ -201,9 +201,14 @@ class BlockRows:
             yield slice(start, stop), rows
 
 
+def rows_of_block(n_columns: int) -> int:
+    """Rows that a block of `BLOCK` numbers has, one at least."""
+    return max(1, BLOCK // max(1, n_columns))
+
+
 def blocks_of(rows: Source) -> Iterator[NDArray[np.floating]]:
     """All rows in order, a block at a time."""
-    for _, block in rows.pieces(max(1, BLOCK // max(1, rows.n_columns))):
+    for _, block in rows.pieces(rows_of_block(rows.n_columns)):
         yield block
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skrgvae._sklearn_compat import check_feature_names_in
-from skrgvae.data.sources import Source
+from skrgvae.data.sources import Source, blocks_of
 
 
 def as_table(columns: dict[str, NDArray]) -> Any:
@@ -44,8 +44,7 @@ def checked(encoder: Any, X: Any) -> Source:
 
 def as_array(rows: Source) -> NDArray[np.float64]:
     """All of a few rows at once, shape (n_rows, n_columns)."""
-    pieces = [piece for _, piece in rows.pieces(rows.n_rows)]
-    return np.concatenate(pieces).astype(np.float64)
+    return np.concatenate(list(blocks_of(rows))).astype(np.float64)
 
 
 def check_count(name: str, value: Any, largest: int) -> int:

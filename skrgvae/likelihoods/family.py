@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
@@ -114,6 +115,11 @@ class Family(nn.Module):
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw x given the outputs, in data units, shape (..., n_columns)."""
         raise NotImplementedError
+
+
+def softplus_parameter(n_columns: int, value: float) -> nn.Parameter:
+    """Parameters whose softplus is `value`."""
+    return nn.Parameter(torch.full((n_columns,), math.log(math.expm1(value)), dtype=DTYPE))
 
 
 def blank(values: Tensor, known: Tensor | None) -> Tensor:

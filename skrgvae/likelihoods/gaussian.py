@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from skrgvae.data.summary import Summary
-from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank
+from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank, softplus_parameter
 from skrgvae.likelihoods.robust import centre_and_width
 
 # Smallest scale, as a share of the column's standard deviation. Without a floor one column that
@@ -73,9 +73,8 @@ class Gaussian(Family):
             self.register_buffer(name, torch.ones(n_columns, dtype=torch.float64))
         self.register_buffer("bent", torch.zeros(n_columns, dtype=torch.bool))
         self.register_buffer("varies", torch.ones(n_columns, dtype=torch.bool))
-        # softplus(0.5413) = 1: the scale starts at the column's own spread.
-        start = torch.full((n_columns,), math.log(math.expm1(1.0)), dtype=DTYPE)
-        self.raw_scale = nn.Parameter(start)
+        # The scale starts at the column's own spread.
+        self.raw_scale = softplus_parameter(n_columns, 1.0)
 
     def set_statistics(self, summary: Summary) -> None:
         varies = summary.spread > 0.0
@@ -118,7 +117,7 @@ class Gaussian(Family):
         return blank(log_density * self.varies, observed.known)
 
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
-        expected = self.loc + self.spread * torch.where(self.varies, outputs, 0.0)
+        expected = self._straight(outputs)
         bent = self._bent_columns()
         if not len(bent):
             return expected
@@ -133,7 +132,7 @@ class Gaussian(Family):
             outputs.shape, generator=generator, dtype=outputs.dtype, device=outputs.device
         )
         values = outputs + self.scale() * noise
-        drawn = self.loc + self.spread * torch.where(self.varies, values, 0.0)
+        drawn = self._straight(values)
         bent = self._bent_columns()
         if not len(bent):
             return drawn
@@ -143,6 +142,10 @@ class Gaussian(Family):
     def _bent_columns(self) -> Tensor:
         """Their positions: most tables have none, and asinh is slow."""
         return torch.nonzero(self.bent).squeeze(-1)
+
+    def _straight(self, values: Tensor) -> Tensor:
+        """Data units of columns that are not bent, for internal units."""
+        return self.loc + self.spread * torch.where(self.varies, values, 0.0)
 
     def _sinh(self, values: Tensor, bent: Tensor) -> Tensor:
         """(x - loc) / spread of bent columns, for internal units of all columns."""

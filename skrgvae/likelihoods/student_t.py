@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from skrgvae.data.summary import Summary
-from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank
+from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank, softplus_parameter
 from skrgvae.likelihoods.gaussian import SCALE_FLOOR
 from skrgvae.likelihoods.robust import centre_and_width
 
@@ -43,8 +43,8 @@ class StudentT(Family):
         self.register_buffer("loc", torch.zeros(n_columns, dtype=torch.float64))
         self.register_buffer("width", torch.ones(n_columns, dtype=torch.float64))
         self.register_buffer("varies", torch.ones(n_columns, dtype=torch.bool))
-        self.raw_scale = _start(n_columns, 1.0)
-        self.raw_df = _start(n_columns, FIRST_DF - DF_FLOOR)
+        self.raw_scale = softplus_parameter(n_columns, 1.0)
+        self.raw_df = softplus_parameter(n_columns, FIRST_DF - DF_FLOOR)
 
     def set_statistics(self, summary: Summary) -> None:
         centre, width = (torch.from_numpy(values) for values in centre_and_width(summary))
@@ -93,8 +93,3 @@ class StudentT(Family):
         ratio = torch.lgamma(half) - torch.lgamma(half + 0.5)
         in_data_units = ratio + 0.5 * torch.log(2 * math.pi * half) + torch.log(self.width)
         return in_data_units.to(df.dtype) + torch.log(scale)
-
-
-def _start(n_columns: int, value: float) -> nn.Parameter:
-    """Parameters whose softplus is `value`."""
-    return nn.Parameter(torch.full((n_columns,), math.log(math.expm1(value)), dtype=DTYPE))

@@ -13,7 +13,7 @@ import pytest
 from scipy.sparse import csc_array, csr_array, issparse
 
 from skrgvae import HierarchicalSparseEncoder, estimator, model
-from skrgvae.data import blocks, sources
+from skrgvae.data import sources
 from skrgvae.data.blocks import as_blocks
 
 N_ROWS, N_COLUMNS = 120, 6
@@ -61,7 +61,7 @@ def table():
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 16 rows, pools of 48."""
-    monkeypatch.setattr(blocks, "BLOCK", 16 * N_COLUMNS)
+    monkeypatch.setattr(sources, "BLOCK", 16 * N_COLUMNS)
     monkeypatch.setattr(sources, "POOL", 48 * N_COLUMNS)
 
 
@@ -381,7 +381,7 @@ def counts():
 def test_a_sparse_table_is_never_dense_as_a_whole(counts, make, monkeypatch):
     X = make(counts)
     n_numbers = 20 * X.shape[1]
-    for module in (blocks, sources, model):
+    for module in (sources, model):
         monkeypatch.setattr(module, "BLOCK", n_numbers)
     sizes = []
     toarray = csr_array.toarray
