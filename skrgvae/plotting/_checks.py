@@ -37,6 +37,12 @@ def check_index(name: str, value: Any, size: int) -> int:
     return int(value)
 
 
+def check_unit(encoder: Any, layer: Any, unit: Any) -> None:
+    """Refuse what names no unit of a fitted encoder."""
+    check_index("layer", layer, len(encoder.layer_sizes_))
+    check_index("unit", unit, encoder.layer_sizes_[layer])
+
+
 def check_table(name: str, value: ArrayLike, n_columns: int | None = None) -> NDArray[np.float64]:
     """Finite numbers of shape (n, n_columns), with n at least 1."""
     table = np.asarray(value, dtype=np.float64)

@@ -14,10 +14,10 @@ from skrgvae.plotting._checks import (
     check_count,
     check_encoder,
     check_image_shape,
-    check_index,
     check_names,
     check_numbers,
     check_table,
+    check_unit,
 )
 from skrgvae.plotting._deviations import check_spread, column_spread
 from skrgvae.plotting._reading import moved, table_of, unit_values
@@ -138,8 +138,7 @@ class TraversalDisplay:
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
         check_encoder(encoder)
-        check_index("layer", layer, len(encoder.layer_sizes_))
-        check_index("unit", unit, encoder.layer_sizes_[layer])
+        check_unit(encoder, layer, unit)
         check_count("n_steps", n_steps, lowest=2)
         check_image_shape(image_shape, encoder.n_features_in_)
         table = table_of(encoder, X)
