@@ -10,7 +10,7 @@ The pilot meets tables whose right verdict is known, of three kinds, and its ver
   encoder to find, and it loses some of what the columns say.
 - "cannot_tell": the class has nothing to do with the columns.
 
-Every study is small (an encoder of 12 and 6 units, two times five folds)::
+Every study is small (an encoder of 12 and 6 units, and as few labels as 40)::
 
     python examples/pilot_verdicts.py --seeds 100
 """
@@ -24,41 +24,45 @@ import numpy as np
 from skrgvae import HierarchicalSparseEncoder
 from skrgvae.pilot import run_pilot
 
-N_ROWS = 600
-
 
 def hidden_causes(rng):
     """The class is whether the first of six causes is on, whichever its sign."""
-    on = rng.uniform(size=(N_ROWS, 6)) < 0.25
+    on = rng.uniform(size=(2000, 6)) < 0.25
     causes = on * rng.uniform(2, 4, size=on.shape) * rng.choice([-1, 1], size=on.shape)
     # Orthogonal and of one size, so that principal components mix them.
     directions = np.linalg.qr(rng.normal(size=(40, 6)))[0].T * np.sqrt(40 / 6)
-    return 0.7 * causes @ directions + rng.normal(size=(N_ROWS, 40)), on[:, 0]
+    return causes @ directions + rng.normal(size=(2000, 40)), on[:, 0]
 
 
 def plain_columns(rng):
     """The class is told by two of ten independent columns."""
-    X = rng.normal(size=(N_ROWS, 10))
-    return X, X[:, 0] + X[:, 1] + 0.5 * rng.normal(size=N_ROWS) > 0
+    X = rng.normal(size=(600, 10))
+    return X, X[:, 0] + X[:, 1] + 0.5 * rng.normal(size=600) > 0
 
 
 def pure_noise(rng):
     """The class is drawn apart from the columns."""
-    return rng.normal(size=(N_ROWS, 10)), rng.uniform(size=N_ROWS) < 0.3
+    return rng.normal(size=(600, 10)), rng.uniform(size=600) < 0.3
 
 
-TABLES = {"pays": hidden_causes, "does_not_pay": plain_columns, "cannot_tell": pure_noise}
+# By the right verdict: the table, and how often five folds are drawn.
+TABLES = {
+    "pays": (hidden_causes, 1),
+    "does_not_pay": (plain_columns, 2),
+    "cannot_tell": (pure_noise, 2),
+}
 
 
 def study(right, seed, max_iter):
     """The pilot's verdict and its reason on one table."""
-    X, y = TABLES[right](np.random.default_rng(seed))
+    table, n_repeats = TABLES[right]
+    X, y = table(np.random.default_rng(seed))
     result = run_pilot(
         X,
         y,
         quick=True,
         labels=(40,),
-        n_repeats=2,
+        n_repeats=n_repeats,
         encoder=HierarchicalSparseEncoder((12, 6), max_iter=max_iter),
         random_state=seed,
     )
@@ -86,20 +90,25 @@ def main(argv=None):
     parser.add_argument("--max-iter", type=int, default=120)
     parser.add_argument("--results", type=Path, default=report.RESULTS)
     arguments = parser.parse_args(argv)
-    figures = {"seeds": arguments.seeds, "rows": N_ROWS, "max_iter": arguments.max_iter}
-    for right in TABLES:
-        studies = []
-        for seed in range(arguments.seeds):
-            studies.append(study(right, seed, arguments.max_iter))
-            print(right, seed, studies[-1]["decision"], studies[-1]["reason"], flush=True)
-        decisions = [one["decision"] for one in studies]
-        figures[right] = {
-            "decisions": {name: decisions.count(name) for name in TABLES},
-            "right": decisions.count(right) / len(studies),
-            "columns_named_as_leaks": sum(len(one["leaks"]) for one in studies),
-            "studies": studies,
-        }
-    return report.write("pilot_verdicts", figures, arguments.results)
+    studies = {right: [] for right in TABLES}
+    for seed in range(arguments.seeds):
+        for right, done in studies.items():
+            done.append(study(right, seed, arguments.max_iter))
+            print(right, seed, done[-1]["decision"], done[-1]["reason"], flush=True)
+    figures = {right: counted(right, done) for right, done in studies.items()}
+    settings = {"seeds": arguments.seeds, "max_iter": arguments.max_iter}
+    return report.write("pilot_verdicts", settings | figures, arguments.results)
+
+
+def counted(right, studies):
+    """How often each verdict was given where one is right."""
+    decisions = [one["decision"] for one in studies]
+    return {
+        "decisions": {name: decisions.count(name) for name in TABLES},
+        "right": decisions.count(right) / len(studies),
+        "columns_named_as_leaks": sum(len(one["leaks"]) for one in studies),
+        "studies": studies,
+    }
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Sentences:
 
     def number(self, value: float, digits: int = 3) -> str:
         """A number with so many digits after the point."""
-        return self._figure(value, f"{value:,.{digits}f}")
+        return self._figure(value, f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}"))
 
     def signed(self, value: float, digits: int = 3) -> str:
         """A number with its sign."""

@@ -103,7 +103,7 @@ svg .does_not_pay { color: var(--does_not_pay); }
 svg .cannot_tell { color: var(--cannot_tell); }
 @media (max-width: 30rem) {
   table { font-size: .8rem; }
-  th, td { padding: .3rem .15rem; }
+  th, td { padding: .3rem .25rem; }
 }
 @media print { section { break-inside: avoid; } }
 """

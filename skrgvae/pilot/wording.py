@@ -139,7 +139,7 @@ ENGLISH = {
     # The encoder
     "encoder": "The encoder",
     "encoder.text": "Bound (ELBO) on rows not seen: {elbo} nats per row. Trained for {epochs} "
-    "passes. Parameters: {parameters}",
+    "passes. Parameters: {parameters}.",
     "encoder.layer": "layer",
     "encoder.units": "units",
     "encoder.used": "used",
@@ -289,7 +289,7 @@ JAPANESE = {
     # The encoder
     "encoder": "エンコーダ",
     "encoder.text": "未知の行での下限(ELBO):一行あたり{elbo}ナット。学習は{epochs}周。"
-    "パラメータ:{parameters}",
+    "パラメータ:{parameters}。",
     "encoder.layer": "層",
     "encoder.units": "ユニット",
     "encoder.used": "使用",
