@@ -54,6 +54,20 @@ class Bernoulli(Family):
         )
         return blank(-cross_entropy, observed.known)
 
+    def log_prob_and_slopes(
+        self, observed: Observed, outputs: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        # log p = x y - max(y, 0) + log max(p, 1 - p) for the output y and p = sigmoid(y).
+        values, known = observed
+        slope = torch.sigmoid(outputs)
+        log_prob = (slope - 0.5).abs_().add_(0.5).log_()
+        log_prob.addcmul_(values, outputs).sub_(outputs.relu())
+        torch.sub(values, slope, out=slope)
+        if known is not None:
+            slope *= known
+            log_prob *= known
+        return log_prob.sum(dim=-1), (slope,)
+
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         return torch.sigmoid(outputs)
 

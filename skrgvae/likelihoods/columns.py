@@ -82,11 +82,12 @@ class ColumnLikelihood(nn.Module):
     def observe(self, table: Tensor) -> Observed:
         """Data units, NaN where missing, to internal units; columns in block order."""
         parts = [self._take(table, columns) for columns in self._columns]
-        known: Tensor | None = ~torch.isnan(_side_by_side(parts))
         values = _side_by_side(
             [family.observe(part) for family, part in zip(self._blocks(), parts, strict=True)]
         )
-        assert known is not None
+        if not torch.isnan(table.sum()):  # one pass over most tables, and no look at each entry
+            return Observed(values, None)
+        known = ~torch.isnan(_side_by_side(parts))
         if bool(known.all()):
             return Observed(values, None)
         return Observed(torch.where(known, values, 0.0), known)
@@ -113,6 +114,22 @@ class ColumnLikelihood(nn.Module):
             )
         ]
         return terms[0] if len(terms) == 1 else torch.stack(terms).sum(dim=0)
+
+    def log_prob_and_slopes(
+        self, observed: Observed, outputs: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The same, and derivatives of the total over the rows: by outputs and by parameters."""
+        found = [
+            family.log_prob_and_slopes(part, output)
+            for family, part, output in zip(
+                self._blocks(), self._split(observed), self._split_outputs(outputs), strict=True
+            )
+        ]
+        if len(found) == 1:
+            return found[0]
+        rows = torch.stack([rows for rows, _ in found]).sum(dim=0)
+        by_outputs = _side_by_side([slopes[0] for _, slopes in found])
+        return rows, (by_outputs, *(slope for _, slopes in found for slope in slopes[1:]))
 
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         """What families expect given z, side by side in block order: shape (..., n_expected)."""

@@ -33,6 +33,10 @@ class Observed(NamedTuple):
     values: Tensor
     known: Tensor | None
 
+    def informed(self) -> Tensor | None:
+        """Which rows say anything, (n_rows, 1); None: all of them."""
+        return None if self.known is None else self.known.any(dim=-1, keepdim=True)
+
 
 class Family(nn.Module):
     """Law of one block of columns given the decoder's outputs.
@@ -92,6 +96,21 @@ class Family(nn.Module):
     def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
         """Log-density in data units (nats), shape (..., n_rows, n_columns); 0 where missing."""
         raise NotImplementedError
+
+    def log_prob_and_slopes(
+        self, observed: Observed, outputs: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Log-densities summed over the columns, (n_rows,), and derivatives of their total.
+
+        These are for the outputs, (n_rows, n_outputs), and for every parameter of the family.
+        """
+        with torch.enable_grad():
+            leaf = outputs.detach().requires_grad_()
+            rows = self.log_prob(observed, leaf).sum(dim=-1)
+            slopes = torch.autograd.grad(
+                rows.sum(), [leaf, *self.parameters()], materialize_grads=True
+            )
+        return rows.detach(), slopes
 
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         """Expected values in data units, shape (..., n_expected), that may be averaged.

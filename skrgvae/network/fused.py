@@ -1,92 +1,81 @@
 """A sampled pass through a structured rectified-Gaussian hierarchy, its gradient written out.
 
-It computes what `BottomUp`, `TopDown`, `merge.structured` and `rectified_gaussian_kl` give one
-after the other, which are the reference that tests compare it with. It takes a fraction of their
-elementwise work: the values of all layers share one matrix, so that skip connections copy
-nothing; the KL of all units is one call; and gradients are formed from what the forward pass has
-at hand.
+It computes what `Hierarchy.forward` and autograd give, which are the reference that tests compare
+it with. It takes a fraction of their elementwise work: the values of all layers share one matrix,
+so that skip connections copy nothing; gradients are formed from what the forward pass has at
+hand; and they are written to where the optimiser reads them, as no graph is there to carry them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from skrgvae.distributions.rectified_gaussian import rectified_gaussian_kl_and_slopes
+from skrgvae.likelihoods import ColumnLikelihood
 from skrgvae.network.bottom_up import BottomUp
-from skrgvae.network.modules import LOG_RANGE, VARIANCE_FLOOR, Affine, BatchNorm, Hidden
-from skrgvae.network.records import SampledPass
+from skrgvae.network.modules import VARIANCE_FLOOR, Affine, BatchNorm, Hidden
+from skrgvae.network.records import SampledTerms
 from skrgvae.network.top_down import LOWEST_PRIOR, LayerPrior, Step, TopDown, TopPrior
-
-Gradients = dict[Tensor, Tensor]
-
-
-class RawMessage(NamedTuple):
-    """A `Message` with the logarithm of its precision before that is clamped."""
-
-    loc: Tensor
-    raw_precision: Tensor
+from skrgvae.network.units import UnitGradients, UnitInputs, Units
 
 
-def fused_pass(
-    bottom_up: BottomUp,
-    top_down: TopDown,
-    inputs: Tensor,
-    noise: Sequence[Tensor],
-    informed: Tensor | None,
-) -> SampledPass:
-    """One joint sample per row, and what the bound needs of it.
+class FusedPass:
+    """Terms of the bound for batches of one number of rows, and their gradients.
+
+    Its results are overwritten by the next call.
 
     Parameters
     ----------
+    likelihood : ColumnLikelihood
     bottom_up : BottomUp
     top_down : TopDown
-    inputs : Tensor of shape (n_rows, n_inputs)
-        No gradient is formed for them.
-    noise : sequence of Tensor of shape (n_rows, n_units), bottom first
-
-    informed : Tensor of shape (n_rows, 1) or None
-        False for rows whose messages have no precision.
+    n_rows : int
     """
-    sizes = [layer.shape[1] for layer in noise]
-    parameters = [*bottom_up.parameters(), *top_down.parameters()]
-    outputs, kl, values = _FusedPass.apply(
-        bottom_up, top_down, inputs, noise, informed, *parameters
-    )
-    return SampledPass(outputs, kl.split(sizes, dim=1), values.split(sizes, dim=1))
 
+    def __init__(
+        self, likelihood: ColumnLikelihood, bottom_up: BottomUp, top_down: TopDown, n_rows: int
+    ) -> None:
+        self.likelihood = likelihood
+        self.up = _Upward(bottom_up)
+        self.down = _Downward(top_down, n_rows)
 
-class _FusedPass(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        bottom_up: BottomUp,
-        top_down: TopDown,
-        inputs: Tensor,
-        noise: Sequence[Tensor],
-        informed: Tensor | None,
-        *parameters: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        # What is returned must not be kept as well: graph and result would hold each other, and
-        # their memory until the garbage collector comes by.
-        ctx.parameters = parameters
-        ctx.up, ctx.down = _Upward(bottom_up), _Downward(top_down, noise, informed)
-        outputs, kl = ctx.down.forward(ctx.up.forward(inputs), any(ctx.needs_input_grad))
-        return outputs, kl, ctx.down.values.view_as(ctx.down.values)
+    @torch.no_grad()
+    def forward(self, table: Tensor, noise: Sequence[Tensor]) -> SampledTerms:
+        """Terms of the bound for rows in data units, by one joint sample per row.
 
-    @staticmethod
-    @once_differentiable
+        Parameters
+        ----------
+        table : Tensor of shape (n_rows, n_columns)
+        noise : sequence of Tensor of shape (n_rows, n_units), bottom first
+        """
+        observed = self.likelihood.observe(table)
+        messages = self.up.forward(self.likelihood.inputs(observed))
+        outputs = self.down.forward(messages, observed.informed(), noise)
+        log_likelihood, self.slopes = self.likelihood.log_prob_and_slopes(observed, outputs)
+        return SampledTerms(log_likelihood, self.down.kl, self.down.values)
+
+    @torch.no_grad()
     def backward(
-        ctx: Any, grad_outputs: Tensor, grad_kl: Tensor, grad_values: Tensor
-    ) -> tuple[Tensor | None, ...]:
-        gradients: Gradients = {}
-        grad_messages = ctx.down.backward(grad_outputs, grad_kl, grad_values, gradients)
-        ctx.up.backward(grad_messages, gradients)
-        return (None,) * 5 + tuple(gradients[parameter] for parameter in ctx.parameters)
+        self, by_log_likelihood: float, by_kl: Tensor, by_values: Tensor | None = None
+    ) -> None:
+        """Write the gradient of all parameters to their `grad`, which must be there.
+
+        Parameters
+        ----------
+        by_log_likelihood : float
+            Slope of what is differentiated by the log-likelihood of each row.
+        by_kl : Tensor of shape (n_units,)
+            The same by the KL of every unit of all layers, in each row.
+        by_values : Tensor of shape (n_rows, n_units) or None
+            The same by the values; None: zeros.
+        """
+        by_outputs, *by_parameters = self.slopes
+        for parameter, slope in zip(self.likelihood.parameters(), by_parameters, strict=True):
+            torch.mul(slope, by_log_likelihood, out=parameter.grad)
+        by_messages = self.down.backward(by_outputs.mul_(by_log_likelihood), by_kl, by_values)
+        self.up.backward(by_messages)
 
 
 class _Affine:
@@ -94,16 +83,16 @@ class _Affine:
 
     def __init__(self, module: nn.Module) -> None:
         assert isinstance(module, Affine)
-        self.module = module
+        self.weight, self.bias = module.weight, module.bias
 
     def forward(self, x: Tensor) -> Tensor:
         self.x = x
-        return torch.addmm(self.module.bias, x, self.module.weight.t())
+        return torch.addmm(self.bias, x, self.weight.t())
 
-    def backward(self, grad: Tensor, gradients: Gradients) -> None:
+    def backward(self, grad: Tensor) -> None:
         """Gradients of the parameters."""
-        gradients[self.module.weight] = torch.mm(grad.t(), self.x)
-        gradients[self.module.bias] = grad.sum(dim=0)
+        torch.mm(grad.t(), self.x, out=self.weight.grad)
+        torch.sum(grad, dim=0, out=self.bias.grad)
 
 
 class _Norm:
@@ -123,7 +112,7 @@ class _Norm:
         )
         return out
 
-    def backward(self, grad: Tensor, gradients: Gradients) -> Tensor:
+    def backward(self, grad: Tensor) -> Tensor:
         """Gradient of the input."""
         if self.module is None:
             return grad
@@ -141,7 +130,9 @@ class _Norm:
             VARIANCE_FLOOR,
             [True, learned, learned],
         )
-        gradients |= {gain: grad_gain, shift: grad_shift}
+        if gain.grad is not None and shift.grad is not None:
+            gain.grad.copy_(grad_gain)
+            shift.grad.copy_(grad_shift)
         return grad_x
 
     def _state(self) -> tuple[Tensor, ...]:
@@ -161,10 +152,10 @@ class _Hidden:
         self.out = self.norm.forward(self.affine.forward(x)).relu_()
         return self.out
 
-    def backward(self, grad: Tensor, gradients: Gradients) -> Tensor:
+    def backward(self, grad: Tensor) -> Tensor:
         """Gradient of the affine map's result."""
-        grad = self.norm.backward(_where_positive(grad, self.out), gradients)
-        self.affine.backward(grad, gradients)
+        grad = self.norm.backward(_where_above(grad, self.out))
+        self.affine.backward(grad)
         return grad
 
 
@@ -178,14 +169,43 @@ class _Step:
     def forward(self, x: Tensor) -> Tensor:
         return self.head.forward(x if self.hidden is None else self.hidden.forward(x))
 
-    def backward(self, grad: Tensor, gradients: Gradients, grad_x: Tensor) -> None:
+    def backward(self, grad: Tensor, grad_x: Tensor) -> None:
         """Add the gradient of the input to `grad_x`."""
         first = self.head
-        first.backward(grad, gradients)
+        first.backward(grad)
         if self.hidden is not None:
-            grad = self.hidden.backward(torch.mm(grad, first.module.weight), gradients)
+            grad = self.hidden.backward(torch.mm(grad, first.weight))
             first = self.hidden.affine
-        grad_x.addmm_(grad, first.module.weight)
+        grad_x.addmm_(grad, first.weight)
+
+
+class _Message:
+    """The map from what a layer reads to its message.
+
+    `head` holds the pseudo-observations before they are normalised, and behind them the
+    logarithms of the precisions.
+    """
+
+    def __init__(self, head: nn.Module, norm: nn.Module) -> None:
+        self.affine, self.norm = _Affine(head), _Norm(norm)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Pseudo-observations and raw precisions."""
+        loc, raw_precision = self.affine.forward(x).chunk(2, dim=1)
+        self.loc = self.norm.forward(loc)
+        return self.loc, raw_precision
+
+    def backward(self, grad_loc: Tensor, grad: Tensor) -> None:
+        """Gradients of the parameters.
+
+        Parameters
+        ----------
+        grad_loc : Tensor of shape (n_rows, n_units)
+        grad : Tensor of shape (n_rows, 2 n_units)
+            Its second half holds the gradient of the raw precisions; the first is free.
+        """
+        grad[:, : grad_loc.shape[1]] = self.norm.backward(grad_loc)
+        self.affine.backward(grad)
 
 
 class _Upward:
@@ -193,62 +213,55 @@ class _Upward:
 
     def __init__(self, module: BottomUp) -> None:
         self.hidden = [_Hidden(hidden) for hidden in module.hidden]
-        self.heads = [_Affine(head) for head in module.heads]
-        self.norms = [_Norm(norm) for norm in module.norms]
-        self.locs: list[Tensor] = []
+        self.messages = [_Message(*pair) for pair in zip(module.heads, module.norms, strict=True)]
 
-    def forward(self, inputs: Tensor) -> list[RawMessage]:
-        """Messages to all layers, bottom first."""
-        messages = []
+    def forward(self, inputs: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Pseudo-observations and raw precisions of all layers, bottom first."""
+        found = []
         below = inputs
-        for layer, (head, norm) in enumerate(zip(self.heads, self.norms, strict=True)):
+        for layer, message in enumerate(self.messages):
             if self.hidden:
                 below = self.hidden[layer].forward(below)
-            loc, raw_precision = head.forward(below).chunk(2, dim=1)
-            loc = norm.forward(loc)
-            self.locs.append(loc)
-            messages.append(RawMessage(loc, raw_precision))
+            found.append(message.forward(below))
             if not self.hidden:
-                below = loc.relu()
-        return messages
+                below = message.loc.relu()
+        return found
 
-    def backward(self, grads: Sequence[RawMessage], gradients: Gradients) -> None:
-        """Gradients of the parameters from those of the messages."""
+    def backward(self, grads: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Gradients of the parameters from the arguments of `_Message.backward`."""
         from_above: Tensor | None = None  # gradient of what a layer hands to the next one
         for layer in reversed(range(len(grads))):
-            grad_loc, grad_raw = grads[layer]
+            message, (grad_loc, grad) = self.messages[layer], grads[layer]
             if from_above is not None and not self.hidden:
-                grad_loc += _where_positive(from_above, self.locs[layer])
-            grad = torch.cat([self.norms[layer].backward(grad_loc, gradients), grad_raw], dim=1)
-            first = self.heads[layer]
-            first.backward(grad, gradients)
+                grad_loc += _where_above(from_above, message.loc)
+            message.backward(grad_loc, grad)
+            first = message.affine
             if self.hidden:
-                grad = torch.mm(grad, first.module.weight)
+                grad = torch.mm(grad, first.weight)
                 if from_above is not None:
                     grad += from_above
-                grad = self.hidden[layer].backward(grad, gradients)
+                grad = self.hidden[layer].backward(grad)
                 first = self.hidden[layer].affine
             if layer > 0:
-                from_above = torch.mm(grad, first.module.weight)
+                from_above = torch.mm(grad, first.weight)
 
 
 class _TopPrior:
     """Location and logarithm of the scale of the top layer."""
 
     def __init__(self, module: TopPrior) -> None:
-        self.module = module
+        self.loc, self.raw_scale = module.loc, module.raw_scale
 
-    def forward(self, above: Tensor, loc: Tensor) -> Tensor:
-        """Write the location to `loc` and return the logarithm of the scale."""
-        loc.copy_(self.module.loc)
-        self.raw_scale = self.module.raw_scale.expand_as(loc)
-        return self.raw_scale
+    def forward(self, above: Tensor) -> tuple[Tensor, Tensor]:
+        """Both for the values of the layers above."""
+        shape = len(above), len(self.loc)
+        return self.loc.expand(shape), self.raw_scale.expand(shape)
 
-    def backward(
-        self, grad_loc: Tensor, grad_raw: Tensor, gradients: Gradients, grad_above: Tensor
-    ) -> None:
-        gradients[self.module.loc] = grad_loc.sum(dim=0)
-        gradients[self.module.raw_scale] = grad_raw.sum(dim=0)
+    def backward(self, grad: Tensor, grad_above: Tensor) -> None:
+        """Gradients of the parameters, from those of location and raw scale side by side."""
+        grad_loc, grad_raw = grad.chunk(2, dim=1)
+        torch.sum(grad_loc, dim=0, out=self.loc.grad)
+        torch.sum(grad_raw, dim=0, out=self.raw_scale.grad)
 
 
 class _LayerPrior:
@@ -258,118 +271,81 @@ class _LayerPrior:
         assert isinstance(module, LayerPrior)
         self.step, self.norm, self.quiet = _Step(module.step), _Norm(module.norm), module.quiet
 
-    def forward(self, above: Tensor, loc: Tensor) -> Tensor:
-        self.raw_loc, self.raw_scale = self.step.forward(above).chunk(2, dim=1)
+    def forward(self, above: Tensor) -> tuple[Tensor, Tensor]:
+        self.raw_loc, raw_scale = self.step.forward(above).chunk(2, dim=1)
         if self.quiet:
-            torch.clamp(self.raw_loc, min=LOWEST_PRIOR, out=loc)
-        else:
-            loc.copy_(self.norm.forward(self.raw_loc))
-        return self.raw_scale
+            return self.raw_loc.clamp(min=LOWEST_PRIOR), raw_scale
+        return self.norm.forward(self.raw_loc), raw_scale
 
-    def backward(
-        self, grad_loc: Tensor, grad_raw: Tensor, gradients: Gradients, grad_above: Tensor
-    ) -> None:
-        """Add the gradient of the values above to `grad_above`."""
+    def backward(self, grad: Tensor, grad_above: Tensor) -> None:
+        """The same; the gradient of the values above is added to `grad_above`."""
+        grad_loc = grad.chunk(2, dim=1)[0]
         if self.quiet:
-            grad_loc = _where_positive(grad_loc, self.raw_loc, LOWEST_PRIOR)
+            grad_loc.copy_(_where_above(grad_loc, self.raw_loc, LOWEST_PRIOR))
         else:
-            grad_loc = self.norm.backward(grad_loc, gradients)
-        self.step.backward(torch.cat([grad_loc, grad_raw], dim=1), gradients, grad_above)
+            grad_loc.copy_(self.norm.backward(grad_loc.contiguous()))
+        self.step.backward(grad, grad_above)
 
 
 class _Downward:
-    """The top-down pass, the decoder and the KL.
+    """The top-down pass with the decoder.
 
     Matrices of shape (n_rows, all units) have the layers' columns side by side, bottom first.
     """
 
-    def __init__(self, module: TopDown, noise: Sequence[Tensor], informed: Tensor | None) -> None:
-        self.noise, self.informed = noise, informed
-        sizes = [layer.shape[1] for layer in noise]
+    def __init__(self, module: TopDown, n_rows: int) -> None:
+        self.priors: list[_LayerPrior | _TopPrior] = [_LayerPrior(p) for p in module.priors]
+        self.priors.append(_TopPrior(module.top))
+        self.decoder = _Step(module.decoder)
+        sizes = module.layer_sizes
         ends = [sum(sizes[: layer + 1]) for layer in range(len(sizes))]
         self.columns = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
         # What the prior of a layer reads (nothing for the top one), and the decoder.
         nearest = [*self.columns[1:], slice(ends[-1], ends[-1])]
         self.above = [slice(end, ends[-1]) for end in ends] if module.skip else nearest
         self.decoded = slice(0, ends[-1]) if module.skip else self.columns[0]
-        self.priors: list[_LayerPrior | _TopPrior] = [_LayerPrior(p) for p in module.priors]
-        self.priors.append(_TopPrior(module.top))
-        self.decoder = _Step(module.decoder)
+        self.units = [Units(n_rows, size) for size in sizes]
+        self.kl, self.values, self.grad_values = module.top.loc.new_empty(3, n_rows, ends[-1])
+        # Of the priors' and of the messages' heads.
+        self.grads = [module.top.loc.new_empty(2, n_rows, 2 * size) for size in sizes]
+        self.grad_locs = [module.top.loc.new_empty(n_rows, size) for size in sizes]
 
-    def forward(self, messages: Sequence[RawMessage], with_slopes: bool) -> tuple[Tensor, Tensor]:
-        """Outputs for the likelihood, and the KL of all units."""
-        self.messages = messages
-        shape = len(self.noise[0]), self.columns[-1].stop
-        loc_q, scale_q, loc_p, scale_p, gain, gap, values = self.noise[0].new_empty(7, *shape)
-        self.scale_q, self.gain, self.gap, self.values = scale_q, gain, gap, values
+    def forward(
+        self,
+        messages: Sequence[tuple[Tensor, Tensor]],
+        informed: Tensor | None,
+        noise: Sequence[Tensor],
+    ) -> Tensor:
+        """Outputs for the likelihood; beside them stand the values and the KL of all units."""
         for layer in reversed(range(len(messages))):
             columns = self.columns[layer]
-            q_loc, q_scale, p_loc, p_scale, g, difference, value = (
-                x[:, columns] for x in (loc_q, scale_q, loc_p, scale_p, gain, gap, values)
-            )
-            raw_scale = self.priors[layer].forward(values[:, self.above[layer]], p_loc)
-            torch.exp(_clamped(raw_scale), out=p_scale)
-            loc, raw_precision = messages[layer]
-            evidence = _clamped(raw_precision).exp_().mul_(p_scale).mul_(p_scale)
-            if self.informed is not None:
-                evidence *= self.informed
-            total = evidence + 1
-            torch.div(evidence, total, out=g)
-            torch.sub(loc, p_loc, out=difference)
-            torch.addcmul(p_loc, g, difference, out=q_loc)
-            torch.mul(p_scale, total.rsqrt_(), out=q_scale)
-            torch.addcmul(q_loc, q_scale, self.noise[layer], out=value).relu_()
-        kl, self.slopes = rectified_gaussian_kl_and_slopes(
-            loc_q, scale_q, loc_p, scale_p, with_slopes
-        )
-        return self.decoder.forward(values[:, self.decoded]), kl
+            prior = self.priors[layer].forward(self.values[:, self.above[layer]])
+            inputs = UnitInputs(*prior, *messages[layer], informed, noise[layer])
+            self.units[layer].forward(inputs, self.values[:, columns], self.kl[:, columns])
+        return self.decoder.forward(self.values[:, self.decoded])
 
     def backward(
-        self,
-        grad_outputs: Tensor,
-        grad_kl: Tensor,
-        grad_values: Tensor,
-        gradients: Gradients,
-    ) -> list[RawMessage]:
-        """Gradients of the parameters; returned are those of the messages."""
-        assert self.slopes is not None
-        by_loc_q, by_scale_q, by_loc_p, by_scale_p = (slope.mul_(grad_kl) for slope in self.slopes)
-        grad_z = grad_values.clone()
-        self.decoder.backward(grad_outputs, gradients, grad_z[:, self.decoded])
-        grads = []
+        self, grad_outputs: Tensor, kl_weights: Tensor, by_values: Tensor | None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Gradients of the parameters; returned are the arguments of `_Message.backward`."""
+        if by_values is None:
+            self.grad_values.zero_()
+        else:
+            self.grad_values.copy_(by_values)
+        self.decoder.backward(grad_outputs, self.grad_values[:, self.decoded])
+        found = []
         for layer, columns in enumerate(self.columns):
-            prior = self.priors[layer]
-            gain = self.gain[:, columns]
-            grad_merged = _where_positive(grad_z[:, columns], self.values[:, columns])
-            # times scale_q: the gradient of its logarithm
-            grad_spread = (grad_merged * self.noise[layer]).mul_(self.scale_q[:, columns])
-            grad_spread += by_scale_q[:, columns]
-            grad_merged += by_loc_q[:, columns]
-            grad_message = grad_merged * gain
-            grad_loc = grad_merged.sub_(grad_message)
-            # of the logarithm of scale_p^2 precision
-            grad_evidence = torch.addcmul(-0.5 * grad_spread, grad_loc, self.gap[:, columns])
-            grad_evidence *= gain
-            grad_raw = grad_spread.add_(grad_evidence, alpha=2).add_(by_scale_p[:, columns])
-            grad_loc += by_loc_p[:, columns]
-            grad_raw = _where_inside(grad_raw, prior.raw_scale)
-            prior.backward(grad_loc, grad_raw, gradients, grad_z[:, self.above[layer]])
-            raw_precision = self.messages[layer].raw_precision
-            grads.append(RawMessage(grad_message, _where_inside(grad_evidence, raw_precision)))
-        return grads
+            (grad, grad_message), grad_loc = self.grads[layer], self.grad_locs[layer]
+            loc_p, raw_scale_p = grad.chunk(2, dim=1)
+            raw_precision = grad_message.chunk(2, dim=1)[1]
+            out = UnitGradients(loc_p, raw_scale_p, grad_loc, raw_precision)
+            self.units[layer].backward(self.grad_values[:, columns], kl_weights[columns], out)
+            self.priors[layer].backward(grad, self.grad_values[:, self.above[layer]])
+            found.append((grad_loc, grad_message))
+        return found
 
 
-def _clamped(raw: Tensor) -> Tensor:
-    return raw.clamp(-LOG_RANGE, LOG_RANGE)
-
-
-def _where_positive(grad: Tensor, x: Tensor, threshold: float = 0.0) -> Tensor:
+def _where_above(grad: Tensor, x: Tensor, threshold: float = 0.0) -> Tensor:
     """The gradient of a rectifier's input, from its input or its result."""
     passed: Tensor = torch.ops.aten.threshold_backward(grad, x, threshold)
-    return passed
-
-
-def _where_inside(grad: Tensor, raw: Tensor) -> Tensor:
-    """The gradient of what `_clamped` was given."""
-    passed: Tensor = torch.ops.aten.hardtanh_backward(grad, raw, -LOG_RANGE, LOG_RANGE)
     return passed

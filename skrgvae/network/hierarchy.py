@@ -11,9 +11,9 @@ from skrgvae.distributions import LATENT_LAWS
 from skrgvae.likelihoods import ColumnLikelihood, Observed
 from skrgvae.network.architecture import Architecture
 from skrgvae.network.bottom_up import BottomUp
-from skrgvae.network.fused import fused_pass
+from skrgvae.network.fused import FusedPass
 from skrgvae.network.merge import POSTERIORS, structured
-from skrgvae.network.records import BoundTerms, LayerPass, Message, SampledPass
+from skrgvae.network.records import BoundTerms, LayerPass, Message
 from skrgvae.network.top_down import TopDown
 
 
@@ -48,14 +48,10 @@ class Hierarchy(nn.Module):
 
     def _messages(self, observed: Observed) -> list[Message]:
         messages = self.bottom_up(self.likelihood.inputs(observed))
-        informed = self._informed(observed)
+        informed = observed.informed()
         if informed is None:
             return messages
         return [Message(loc, precision * informed) for loc, precision in messages]
-
-    def _informed(self, observed: Observed) -> Tensor | None:
-        """Which rows say anything, (n_rows, 1): where nothing is known, q is the prior."""
-        return None if observed.known is None else observed.known.any(dim=-1, keepdim=True)
 
     def descend(
         self, messages: Sequence[Message], noise: Sequence[Tensor] | None
@@ -95,22 +91,16 @@ class Hierarchy(nn.Module):
         noise : sequence of Tensor of shape (n_rows, n_units), bottom first
         """
         observed = self.likelihood.observe(table)
-        outputs, kl, values = self.sampled_pass(observed, noise)
-        return BoundTerms(self.likelihood.log_prob(observed, outputs), kl, values)
-
-    def readable_pass(self, observed: Observed, noise: Sequence[Tensor]) -> SampledPass:
-        """Decoder outputs, KL and values by one joint sample per row, by the formulas above."""
         layers = self.posterior(observed, noise)
         values = tuple(record.value for record in layers)
-        kl = tuple(self.kl(record) for record in layers)
-        return SampledPass(self.top_down.decode(values), kl, values)
+        log_likelihood = self.likelihood.log_prob(observed, self.top_down.decode(values))
+        return BoundTerms(log_likelihood, tuple(self.kl(record) for record in layers), values)
 
-    def sampled_pass(self, observed: Observed, noise: Sequence[Tensor]) -> SampledPass:
-        """The same, by the fused pass where there is one for the latent law and the posterior."""
+    def fused_pass(self, n_rows: int) -> FusedPass | None:
+        """What computes the same faster, and its gradient, where there is such a thing."""
         if self.law.name != "rectified_gaussian" or self.merge is not structured:
-            return self.readable_pass(observed, noise)
-        inputs = self.likelihood.inputs(observed)
-        return fused_pass(self.bottom_up, self.top_down, inputs, noise, self._informed(observed))
+            return None
+        return FusedPass(self.likelihood, self.bottom_up, self.top_down, n_rows)
 
     def log_weights(self, table: Tensor, noise: Sequence[Tensor]) -> Tensor:
         """log p(x, z) - log q(z | x) of sampled z, on the law's own measure: (..., n_rows)."""

@@ -27,17 +27,17 @@ class LayerPass(NamedTuple):
     scale_p: Tensor
 
 
-class SampledPass(NamedTuple):
-    """What one joint sample per row gives the bound, layers bottom first."""
-
-    outputs: Tensor  # of the decoder, (n_rows, n_outputs)
-    kl: tuple[Tensor, ...]  # of every unit given the layer above (nats), (n_rows, n_units)
-    values: tuple[Tensor, ...]  # (n_rows, n_units)
-
-
 class BoundTerms(NamedTuple):
     """Every term of the bound under its own name, in nats and not yet averaged."""
 
     log_likelihood: Tensor  # log p(x | z), (n_rows,)
     kl: tuple[Tensor, ...]  # per layer, bottom first, (n_rows, n_units)
     values: tuple[Tensor, ...]  # the sample of every layer, (n_rows, n_units)
+
+
+class SampledTerms(NamedTuple):
+    """The same, with the layers' units side by side, bottom first."""
+
+    log_likelihood: Tensor
+    kl: Tensor  # (n_rows, n_units of all layers)
+    values: Tensor

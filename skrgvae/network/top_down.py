@@ -90,6 +90,7 @@ class TopDown(nn.Module):
         super().__init__()
         sizes, widths = architecture.layer_sizes, architecture.hidden_layer_sizes
         rate = architecture.firing_rate
+        self.layer_sizes = sizes
         self.skip = architecture.skip_connections
         law = LATENT_LAWS[architecture.latent]
         self.first = (0.0, 1.0) if rate is None else law.start(rate)

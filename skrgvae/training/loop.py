@@ -12,14 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skrgvae.network.records import SampledTerms
 from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch, History
-from skrgvae.training.objective import objective
+from skrgvae.training.objective import BatchSummary, FusedObjective, objective
 from skrgvae.training.optimizer import OPTIMIZERS, flatten_parameters, write_gradients
 from skrgvae.training.schedules import Schedule
 from skrgvae.training.threads import threads_for
 
+# Numbers of rows whose buffers are kept: the batches of a pass have two, a stream's may have more.
+MAX_FUSED = 4
 # Steps dropped in a row, each at half the rate of the one before, until training is given up.
 MAX_DROPPED = 20
 
@@ -34,6 +37,16 @@ class Settings:
     sparsity_penalty: float
 
 
+class FusedPass(Protocol):
+    """What a module may offer instead of a pass that autograd goes back through."""
+
+    def forward(self, rows: Tensor, noise: list[Tensor]) -> SampledTerms:
+        """Terms of the bound."""
+
+    def backward(self, by_log_likelihood: float, by_kl: Tensor, by_values: Tensor | None) -> None:
+        """Write the parameters' gradients, from `Slopes`, to their `grad`."""
+
+
 class Trainer:
     """Steps of one optimiser on one module, epoch by epoch.
 
@@ -41,7 +54,8 @@ class Trainer:
     ----------
     module : nn.Module
         Called as `module(rows, noise)`, answers `BoundTerms`; noise is a list of standard normal
-        tensors of shape (n_rows, n_units), one per layer, bottom first.
+        tensors of shape (n_rows, n_units), one per layer, bottom first. It may have a method
+        `fused_pass` that gives a faster way to the same, and to its gradients.
     layer_sizes : sequence of int
         Units per layer, bottom first.
     schedule : Schedule
@@ -70,6 +84,10 @@ class Trainer:
         self.rate_factor = 1.0
         self.dropped = 0
         self.average: Average | None = None
+        self.objective = FusedObjective(
+            self.layer_sizes, settings.free_bits, settings.sparsity_penalty, self.flat.detach()
+        )
+        self._fused: dict[int, FusedPass | None] = {}
 
     def epoch(self, rows: Rows) -> Epoch:
         """One pass over the rows in random order."""
@@ -138,16 +156,11 @@ class Trainer:
         """One step; None when it had to be dropped."""
         rate = self.rate_factor * self.schedule.learning_rate_at(self.step)
         kl_weight = self.schedule.kl_weight_at(self.step)
-        loss, summary = objective(
-            self.module(batch, self.noise(len(batch))),
-            kl_weight,
-            self.settings.free_bits,
-            self.settings.sparsity_penalty,
-        )
-        write_gradients(loss, self.module, self.flat)
+        loss, summary = self._write_gradients(batch, kl_weight)
         self.step += 1
         assert self.flat.grad is not None
-        if not math.isfinite(float(loss.detach() + self.flat.grad.sum())):
+        # Finite, and no entry so large that its square would overflow in the optimiser.
+        if not math.isfinite(float(loss + torch.dot(self.flat.grad, self.flat.grad))):
             self._drop(last_buffers)
             return None
         self.dropped = 0
@@ -155,6 +168,29 @@ class Trainer:
             group["lr"] = rate
         self.optimizer.step()
         return float(summary.reconstruction), summary.kl.double().cpu().numpy()
+
+    def _write_gradients(self, batch: Tensor, kl_weight: float) -> tuple[Tensor, BatchSummary]:
+        """Loss of a batch and its terms of the bound; the gradients are left in the buffer."""
+        noise = self.noise(len(batch))
+        fused = self._fused_pass(len(batch))
+        if fused is None:
+            terms = self.module(batch, noise)
+            options = self.settings.free_bits, self.settings.sparsity_penalty
+            loss, summary = objective(terms, kl_weight, *options)
+            write_gradients(loss, self.module, self.flat)
+            return loss.detach(), summary
+        loss, summary, slopes = self.objective(fused.forward(batch, noise), kl_weight)
+        fused.backward(*slopes)
+        return loss, summary
+
+    def _fused_pass(self, n_rows: int) -> FusedPass | None:
+        """The module's own one for so many rows, if it has any."""
+        if n_rows not in self._fused:
+            if len(self._fused) == MAX_FUSED:
+                self._fused.pop(next(iter(self._fused)))
+            make = getattr(self.module, "fused_pass", None)
+            self._fused[n_rows] = None if make is None else make(n_rows)
+        return self._fused[n_rows]
 
     def _drop(self, last_buffers: list[Tensor]) -> None:
         """Take a step that was not finite back, and go on at half the rate."""

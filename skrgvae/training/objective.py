@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from skrgvae.network.records import BoundTerms
+from skrgvae.network.records import BoundTerms, SampledTerms
 
 
 class BatchSummary(NamedTuple):
@@ -65,6 +66,60 @@ def objective(
             reconstruction.detach(), torch.stack([kl.detach().sum() for kl in per_unit])
         )
     return loss, summary
+
+
+class Slopes(NamedTuple):
+    """Derivatives of the loss by the terms of the bound, layers side by side."""
+
+    log_likelihood: float  # of each row
+    kl: Tensor  # of each unit in each row, (n_units,)
+    values: Tensor | None  # (n_rows, n_units); None: zeros
+
+
+class FusedObjective:
+    """The same for terms whose layers stand side by side, its derivatives written out.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+    free_bits : sequence of float
+    sparsity_penalty : float
+    like : Tensor
+        Of the dtype and the device to compute on.
+    """
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        free_bits: Sequence[float],
+        sparsity_penalty: float,
+        like: Tensor,
+    ) -> None:
+        self.sparsity_penalty = sparsity_penalty
+        layer = torch.repeat_interleave(torch.tensor(layer_sizes))
+        # No floor is not one at zero, below which rounding may bring a KL.
+        floors = torch.tensor([floor or -math.inf for floor in free_bits])
+        self.floors = floors[layer].to(like)
+        self.members = nn.functional.one_hot(layer).T.to(like)  # (n_layers, n_units)
+
+    def __call__(
+        self, terms: SampledTerms, kl_weight: float
+    ) -> tuple[Tensor, BatchSummary, Slopes]:
+        """Loss of a batch, its terms of the bound, and the derivatives of the loss."""
+        n_rows = len(terms.kl)
+        reconstruction = terms.log_likelihood.mean()
+        per_unit = terms.kl.mean(dim=0)
+        loss = kl_weight * torch.maximum(per_unit, self.floors).sum() - reconstruction
+        by_kl = per_unit.ge(self.floors).to(per_unit.dtype).mul_(kl_weight / n_rows)
+        by_values = None
+        if self.sparsity_penalty > 0:
+            with torch.enable_grad():
+                values = terms.values.detach().requires_grad_()
+                penalty = self.sparsity_penalty * _relative_norm(values).sum()
+                (by_values,) = torch.autograd.grad(penalty, values)
+            loss = loss + penalty.detach()
+        summary = BatchSummary(reconstruction, torch.mv(self.members, per_unit))
+        return loss, summary, Slopes(-1 / n_rows, by_kl, by_values)
 
 
 def _relative_norm(value: Tensor) -> Tensor:

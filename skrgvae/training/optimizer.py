@@ -2,62 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-# Entries that are updated together, so that every pass over them finds them in the cache.
-BLOCK = 2**17
 
+class Adamax(torch.optim.Adam):
+    """Adamax (Kingma and Ba 2015, "Adam: a method for stochastic optimization", section 7.1).
 
-class Adamax(torch.optim.Adamax):
-    """torch's Adamax, block by block and without temporaries as long as the parameters.
+    ::
 
-    It takes the same steps, bit by bit.
+        mean_t = 0.9 mean_{t-1} + 0.1 g_t
+        norm_t = max(0.999 norm_{t-1}, |g_t|)
+        value_t = value_{t-1} - rate / (1 - 0.9^t) mean_t / (norm_t + 1e-8)
+
+    AMSGrad keeps the largest second moment so far, and with a second moment that forgets all but
+    the last gradient this is the square of norm_t, but for the decay. So torch's fused kernel for
+    it takes the step in a single pass over the memory.
     """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
+        super().__init__(parameters, lr=lr, betas=(0.9, 0.0), amsgrad=True, fused=True)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Take a step; there is no closure to call."""
-        for group in self.param_groups:
-            (beta1, beta2), eps = group["betas"], group["eps"]
-            for parameter in group["params"]:
-                state = self.state[parameter]
-                if not state:
-                    state["step"] = torch.zeros(())
-                    state["exp_avg"] = torch.zeros_like(parameter)
-                    state["exp_inf"] = torch.zeros_like(parameter)
-                state["step"] += 1
-                rate = group["lr"] / (1 - beta1 ** state["step"].item())
-                whole = (parameter, parameter.grad, state["exp_avg"], state["exp_inf"])
-                size = torch.empty_like(parameter[:BLOCK])
-                for value, gradient, mean, norm in zip(
-                    *(vector.split(BLOCK) for vector in whole), strict=True
-                ):
-                    mean.lerp_(gradient, 1 - beta1)
-                    torch.abs(gradient, out=size.resize_as_(gradient)).add_(eps)
-                    torch.maximum(norm.mul_(beta2), size, out=norm)
-                    value.addcdiv_(mean, norm, value=-rate)
+        for state in self.state.values():
+            if state:  # else there has been no step
+                state["max_exp_avg_sq"].mul_(0.999**2)
+        super().step()
+
+
+class Adam(torch.optim.Adam):
+    """Adam in a single pass over the memory."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
+        super().__init__(parameters, lr=lr, fused=True)
 
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamax": Adamax,
-    "adam": torch.optim.Adam,
+    "adam": Adam,
 }
 
 
 def flatten_parameters(module: nn.Module) -> nn.Parameter:
-    """Move all parameters into one buffer.
+    """Move all parameters, and their gradients, into one buffer each.
 
-    The module's own parameters become views of it. An optimiser then makes a few passes over one
-    long vector instead of a few dozen short ones.
+    The module's own parameters become views of it. An optimiser then makes one pass over one
+    long vector instead of a few dozen over short ones.
 
     Returns
     -------
     nn.Parameter of shape (n_parameters,)
-        The buffer; its `grad` is one for the gradients, which `write_gradients` fills.
+        The buffer; its `grad` is that of the gradients, zeros to begin with.
     """
     parameters = list(module.parameters())
     flat = nn.Parameter(torch.cat([parameter.detach().reshape(-1) for parameter in parameters]))
@@ -66,6 +66,7 @@ def flatten_parameters(module: nn.Module) -> nn.Parameter:
     for parameter in parameters:
         stop = start + parameter.numel()
         parameter.data = flat.data[start:stop].view_as(parameter)
+        parameter.grad = flat.grad[start:stop].view_as(parameter)
         start = stop
     return flat
 

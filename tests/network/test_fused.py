@@ -1,13 +1,11 @@
 """The fused pass against the passes it replaces."""
 
-import gc
-
 import numpy as np
 import pytest
 import torch
 from architectures import ALL, build, example_rows, label, noise_for
 
-from skrgvae.network import Architecture, Hierarchy
+from skrgvae.network import Architecture, Hierarchy, units
 
 DOUBLE = torch.float64
 FUSED = [
@@ -25,31 +23,60 @@ def rows_with_gaps() -> np.ndarray:
     return table
 
 
-def run(name: str, architecture: Architecture, table: np.ndarray, training: bool, dtype=DOUBLE):
-    """All tensors of a pass by its name, gradients and running moments after it included."""
-    module: Hierarchy = build(architecture, dtype=dtype).train(training)
-    noise = noise_for(architecture, len(table), dtype=dtype)
-    observed = module.likelihood.observe(torch.from_numpy(table))
-    sampled = getattr(module, name)(observed, noise)
-    # One number that all results enter with weights of their own.
+def gradients_of(module: Hierarchy) -> list[torch.Tensor]:
+    return [parameter.grad for parameter in module.parameters()]
+
+
+def weights_for(architecture: Architecture, n_rows: int, dtype):
+    """Random derivatives of something by log-likelihood, KL and values."""
     generator = torch.Generator().manual_seed(1)
-    loss = sum(
-        (part * torch.randn(part.shape, dtype=dtype, generator=generator)).sum()
-        for part in (sampled.outputs, *sampled.kl, *sampled.values)
-    )
-    parameters = [*module.bottom_up.parameters(), *module.top_down.parameters()]
-    gradients = torch.autograd.grad(loss, parameters)
+    n_units = sum(architecture.layer_sizes)
+    by_kl = torch.randn(n_units, dtype=dtype, generator=generator)
+    return 0.7, by_kl, torch.randn(n_rows, n_units, dtype=dtype, generator=generator)
+
+
+def readable(architecture: Architecture, table: np.ndarray, training: bool, dtype=DOUBLE):
+    """All results of the readable pass, gradients and running moments after it included."""
+    module = build(architecture, dtype=dtype).train(training)
+    noise = noise_for(architecture, len(table), dtype=dtype)
+    terms = module(torch.from_numpy(table), noise)
+    kl, values = torch.cat(terms.kl, dim=1), torch.cat(terms.values, dim=1)
+    by_log_likelihood, by_kl, by_values = weights_for(architecture, len(table), dtype)
+    total = by_log_likelihood * terms.log_likelihood.sum()
+    total = total + (kl * by_kl).sum() + (values * by_values).sum()
+    total.backward()
     buffers = [buffer.to(dtype) for buffer in module.buffers()]
-    return [sampled.outputs, *sampled.kl, *sampled.values, *gradients, *buffers]
+    return [terms.log_likelihood, kl, values, *gradients_of(module), *buffers]
+
+
+def fused(architecture: Architecture, table: np.ndarray, training: bool, dtype=DOUBLE):
+    """The same of the fused pass, which writes to gradients that hold something else."""
+    module = build(architecture, dtype=dtype).train(training)
+    for parameter in module.parameters():
+        parameter.grad = torch.full_like(parameter, torch.nan)
+    noise = noise_for(architecture, len(table), dtype=dtype)
+    step = module.fused_pass(len(table))
+    step.forward(torch.from_numpy(table), noise)  # another batch may come first
+    module = restarted(module, architecture, dtype)
+    terms = step.forward(torch.from_numpy(table), noise)
+    step.backward(*weights_for(architecture, len(table), dtype))
+    buffers = [buffer.to(dtype) for buffer in module.buffers()]
+    return [*terms, *gradients_of(module), *buffers]
+
+
+def restarted(module: Hierarchy, architecture: Architecture, dtype) -> Hierarchy:
+    """The module with the running moments it had at first."""
+    module.load_state_dict(build(architecture, dtype=dtype).state_dict())
+    return module
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("architecture", FUSED, ids=label)
 def test_values_and_gradients(architecture, training):
     for table in (example_rows(), rows_with_gaps()):
-        fused = run("sampled_pass", architecture, table, training)
-        readable = run("readable_pass", architecture, table, training)
-        for one, other in zip(fused, readable, strict=True):
+        found = fused(architecture, table, training)
+        expected = readable(architecture, table, training)
+        for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
@@ -57,9 +84,9 @@ def test_values_and_gradients(architecture, training):
 @pytest.mark.parametrize("architecture", FUSED[::5], ids=label)
 def test_single_precision(architecture, training):
     table = example_rows(50)
-    fused = run("sampled_pass", architecture, table, training, torch.float32)
-    readable = run("readable_pass", architecture, table, training, torch.float32)
-    for one, other in zip(fused, readable, strict=True):
+    found = fused(architecture, table, training, torch.float32)
+    expected = readable(architecture, table, training, torch.float32)
+    for one, other in zip(found, expected, strict=True):
         scale = other.abs().max().item()  # gradients are sums of terms that cancel
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * (1 + scale))
 
@@ -67,10 +94,22 @@ def test_single_precision(architecture, training):
 @pytest.mark.parametrize("training", [True, False])
 def test_a_single_row(training):
     for architecture in FUSED[-4:]:
-        fused = run("sampled_pass", architecture, example_rows(1), training)
-        readable = run("readable_pass", architecture, example_rows(1), training)
-        for one, other in zip(fused, readable, strict=True):
+        found = fused(architecture, example_rows(1), training)
+        expected = readable(architecture, example_rows(1), training)
+        for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_many_pieces(monkeypatch):
+    # Rows are worked on a few at a time, and the last piece is smaller.
+    architecture = FUSED[-1]
+    whole = fused(architecture, rows_with_gaps(), True)
+    monkeypatch.setattr(units, "PIECE", 20)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert units.Units(12, 6).n_rows_each == 3
+    assert units.Units(12, 4).n_rows_each == 4
+    for one, other in zip(fused(architecture, rows_with_gaps(), True), whole, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("raw", [-50.0, -11.0, 11.0, 50.0])
@@ -78,18 +117,24 @@ def test_scales_and_precisions_at_the_ends_of_their_range(raw):
     architecture = Architecture((3, 2), None, ("bernoulli",) * 4, firing_rate=0.2)
     table = torch.from_numpy((np.random.default_rng(0).random((6, 4)) < 0.5).astype(float))
     found = []
-    for name in ("sampled_pass", "readable_pass"):
+    for fuse in (True, False):
         module = build(architecture, table.numpy())
         with torch.no_grad():
             module.bottom_up.heads[0].bias[3:] = raw
             module.top_down.priors[0].step.head.bias[:] = raw
             module.top_down.top.raw_scale[:] = raw
-        terms = getattr(module, name)(module.likelihood.observe(table), noise_for(architecture, 6))
-        kl = sum(layer.sum() for layer in terms.kl)
+            for parameter in module.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+        noise = noise_for(architecture, 6)
+        if fuse:
+            step = module.fused_pass(6)
+            kl = step.forward(table, noise).kl.sum()
+            step.backward(0.0, torch.ones(5, dtype=DOUBLE))
+        else:
+            kl = sum(layer.sum() for layer in module(table, noise).kl)
+            kl.backward()
         # Very narrow priors make the KL and its slopes as large as 1e10.
-        found.append(
-            [kl, *torch.autograd.grad(kl, list(module.parameters()), materialize_grads=True)]
-        )
+        found.append([kl, *gradients_of(module)])
     for one, other in zip(*found, strict=True):
         assert torch.isfinite(one).all()
         torch.testing.assert_close(
@@ -97,46 +142,12 @@ def test_scales_and_precisions_at_the_ends_of_their_range(raw):
         )
 
 
-def test_without_gradients_only_the_values_are_formed():
-    architecture = FUSED[-1]
-    module = build(architecture)
-    observed = module.likelihood.observe(torch.from_numpy(example_rows()))
-    noise = noise_for(architecture, 12)
-    with torch.no_grad():
-        fused = module.sampled_pass(observed, noise)
-        readable = module.readable_pass(observed, noise)
-    assert not fused.outputs.requires_grad
-    torch.testing.assert_close(fused, readable)
-
-
-def test_results_are_freed_without_the_garbage_collector():
-    # A graph that holds its own results is not: every step would leave its memory behind.
-    module = build(FUSED[-1])
-    rows, noise = torch.from_numpy(example_rows()), noise_for(FUSED[-1], 12)
-
-    def step():
-        terms = module(rows, noise)
-        (terms.log_likelihood.sum() + sum(kl.sum() for kl in terms.kl)).backward()
-
-    step()
-    gc.collect()
-    gc.disable()
-    try:
-        before = sum(type(thing) is torch.Tensor for thing in gc.get_objects())
-        for _ in range(3):
-            step()
-        after = sum(type(thing) is torch.Tensor for thing in gc.get_objects())
-    finally:
-        gc.enable()
-    assert after == before
-
-
 @pytest.mark.parametrize("latent", ["gaussian", "laplace", "spike_and_slab"])
-def test_other_laws_take_the_readable_pass(latent):
+def test_other_laws_have_none(latent):
     architecture = Architecture((3, 2), None, ("bernoulli",) * 4, latent=latent)
-    table = torch.from_numpy((np.random.default_rng(0).random((6, 4)) < 0.5).astype(float))
-    module = build(architecture, table.numpy()).eval()
-    observed, noise = module.likelihood.observe(table), noise_for(architecture, 6)
-    torch.testing.assert_close(
-        module.sampled_pass(observed, noise), module.readable_pass(observed, noise), rtol=0, atol=0
-    )
+    assert Hierarchy(architecture).fused_pass(6) is None
+
+
+def test_other_posteriors_have_none():
+    architecture = Architecture((3, 2), None, ("bernoulli",) * 4, posterior="mean_field")
+    assert Hierarchy(architecture).fused_pass(6) is None
