@@ -41,6 +41,7 @@ from skrgvae.data.frames import is_frame
 from skrgvae.data.opening import Opener
 from skrgvae.data.sources import ArrayRows, Source, blocks_of
 from skrgvae.data.summary import Summary, summarise
+from skrgvae.recipe import recipe_for
 from skrgvae.resolve import (
     resolve_free_bits,
     resolve_hidden_layer_sizes,
@@ -119,13 +120,15 @@ class HierarchicalSparseEncoder(
         Whether `transform` returns a scipy CSR array.
     optimizer : {"adamax", "adam"}, default="adamax"
         Optimiser of torch.
-    learning_rate : float, default=1e-2
+    learning_rate : float or "auto", default="auto"
         Constant for the first half of the planned steps, then falling linearly to a hundredth.
+        "auto": 0.01; 0.002 where units outnumber the columns of a table with measurements
+        (Gaussian or Student-t columns).
     batch_size : int, default=100
         Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
     max_iter : int or "auto", default="auto"
-        Epochs (passes over the rows) at most. "auto": 200, or fewer where these would be more
-        than 40,000 steps (with more than 1,000 columns, in proportion fewer).
+        Epochs (passes over the rows) at most. "auto": 60, or as many as make 1,000 steps, and
+        at most 40,000 steps (with more than 1,000 columns, in proportion fewer).
     kl_weight : float, default=1.0
         Final weight of the KL terms in the training objective.
     kl_warmup : float, default=0.1
@@ -133,12 +136,13 @@ class HierarchicalSparseEncoder(
     free_bits : float, sequence of float or "auto", default="auto"
         Floor in nats per unit, one for all layers or one per layer: a unit's batch-mean KL below
         it is not pushed further down. "auto": 0.1 for the top layer, and half of the floor above
-        it for every other one.
-    firing_rate : float or None, default=0.3
+        it for every other one; 0.3 for all where units outnumber the columns of a table with
+        measurements.
+    firing_rate : float, "auto" or None, default="auto"
         Share of rows for which a unit is on when training starts, set through fixed gain and
         shift of the bottom-up normalisation (where `batch_norm` is on) and the first priors; on
-        means above zero, for "spike_and_slab" other than zero. None: plain batch
-        normalisation.
+        means above zero, for "spike_and_slab" other than zero. "auto": 0.3; 0.5 where units
+        outnumber the columns of a table with measurements. None: plain batch normalisation.
     skip_connections : bool, default=True
         Whether the likelihood and all lower priors see every layer above, instead of the next
         one alone.
@@ -251,7 +255,7 @@ class HierarchicalSparseEncoder(
         "layers": ["array-like", StrOptions({"all"})],
         "sparse_output": ["boolean"],
         "optimizer": [StrOptions({"adamax", "adam"})],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "kl_weight": [Interval(Real, 0, None, closed="left")],
@@ -261,7 +265,7 @@ class HierarchicalSparseEncoder(
             "array-like",
             StrOptions({"auto"}),
         ],
-        "firing_rate": [Interval(Real, 0, 1, closed="neither"), None],
+        "firing_rate": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"}), None],
         "skip_connections": ["boolean"],
         "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
@@ -289,13 +293,13 @@ class HierarchicalSparseEncoder(
         layers: Sequence[int] | str = "all",
         sparse_output: bool = False,
         optimizer: str = "adamax",
-        learning_rate: float = 1e-2,
+        learning_rate: float | str = "auto",
         batch_size: int = 100,
         max_iter: int | str = "auto",
         kl_weight: float = 1.0,
         kl_warmup: float = 0.1,
         free_bits: float | Sequence[float] | str = "auto",
-        firing_rate: float | None = 0.3,
+        firing_rate: float | str | None = "auto",
         skip_connections: bool = True,
         sparsity_penalty: float = 0.0,
         early_stopping: bool | str = "auto",
@@ -929,6 +933,7 @@ class HierarchicalSparseEncoder(
         from skrgvae.network import Architecture
 
         resolve_layers(self.layers, len(layer_sizes))
+        recipe = recipe_for(layer_sizes, families)
         return Architecture(
             layer_sizes=layer_sizes,
             hidden_layer_sizes=resolve_hidden_layer_sizes(
@@ -940,7 +945,9 @@ class HierarchicalSparseEncoder(
             latent=self.latent,
             posterior=self.posterior,
             batch_norm=bool(self.batch_norm),
-            firing_rate=self.firing_rate,
+            firing_rate=(
+                recipe.firing_rate if isinstance(self.firing_rate, str) else self.firing_rate
+            ),
             skip_connections=bool(self.skip_connections),
         )
 
@@ -949,16 +956,19 @@ class HierarchicalSparseEncoder(
         from skrgvae.fitting import Plan
         from skrgvae.training import Stopping
 
+        recipe = recipe_for(architecture.layer_sizes, architecture.families)
         return Plan(
             optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
+            learning_rate=(
+                recipe.learning_rate if isinstance(self.learning_rate, str) else self.learning_rate
+            ),
             batch_size=int(self.batch_size),
             max_iter=resolve_max_iter(
                 self.max_iter, n_rows, len(architecture.families), self.batch_size
             ),
             kl_weight=self.kl_weight,
             kl_warmup=0.0 if warm else self.kl_warmup,
-            free_bits=resolve_free_bits(self.free_bits, len(architecture.layer_sizes)),
+            free_bits=resolve_free_bits(self.free_bits, len(architecture.layer_sizes), recipe),
             sparsity_penalty=self.sparsity_penalty,
             stopping=Stopping(self.n_iter_no_change, self.tol) if stops else None,
         )

@@ -9,16 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skrgvae.recipe import Recipe, epochs_for
 from skrgvae.sizes import sizes_for
-
-# max_iter="auto": features go on getting better for about this many passes over a small table ...
-AUTO_EPOCHS = 200
-# ... and a large one has shown enough after this many steps, which should not take longer where
-# the columns are more than these.
-AUTO_STEPS, AUTO_COLUMNS = 40_000, 1_000
-# free_bits="auto": floor of the top layer (nats per unit), halved from layer to layer downwards.
-# The layers below have more units, and a top layer without a floor is left unused.
-TOP_FREE_BITS = 0.1
 
 
 def resolve_layer_sizes(layer_sizes: Any, table: NDArray[np.floating]) -> tuple[int, ...]:
@@ -42,17 +34,14 @@ def resolve_hidden_layer_sizes(hidden: Any, n_layers: int) -> tuple[int, ...] | 
 
 
 def resolve_max_iter(max_iter: Any, n_rows: int, n_columns: int, batch_size: int) -> int:
-    """Epochs at most; "auto" takes 200, or fewer where these would be too many steps."""
-    if not isinstance(max_iter, str):
-        return int(max_iter)
-    n_steps = AUTO_STEPS * AUTO_COLUMNS // max(AUTO_COLUMNS, n_columns)
-    return max(1, min(AUTO_EPOCHS, n_steps // -(-n_rows // batch_size)))
+    """Epochs at most."""
+    return epochs_for(n_rows, n_columns, batch_size) if max_iter == "auto" else int(max_iter)
 
 
-def resolve_free_bits(free_bits: Any, n_layers: int) -> tuple[float, ...]:
+def resolve_free_bits(free_bits: Any, n_layers: int, recipe: Recipe) -> tuple[float, ...]:
     """Floor per unit of every layer (nats), bottom first."""
     if isinstance(free_bits, str):
-        return tuple(TOP_FREE_BITS * 2.0 ** (layer + 1 - n_layers) for layer in range(n_layers))
+        return recipe.free_bits(n_layers)
     if isinstance(free_bits, Real):
         return (float(free_bits),) * n_layers
     numbers = tuple(free_bits)

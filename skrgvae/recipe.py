@@ -1,0 +1,68 @@
+"""What "auto" stands for in training: the rules that were found by measuring, and why.
+
+The runs are in examples/results/feature_recipe.json; docs/features.rst tells their story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# max_iter: as many passes as this, but no fewer steps than these, which a small table needs to be
+# learned at all ...
+PASSES, LEAST_STEPS = 60, 1_000
+# ... and no more than these, which should not take longer where the columns are more than these.
+MOST_STEPS, USUAL_COLUMNS = 40_000, 1_000
+
+# Families of columns without a natural zero.
+MEASUREMENTS = frozenset({"gaussian", "student_t"})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How units start and how fast they move.
+
+    Attributes
+    ----------
+    firing_rate : float
+        Share of rows for which a unit is on when training starts.
+    learning_rate : float
+    top_free_bits : float
+        Floor of the top layer (nats per unit).
+    growth : float
+        Of the floor from each layer to the next one above it.
+    """
+
+    firing_rate: float
+    learning_rate: float
+    top_free_bits: float
+    growth: float
+
+    def free_bits(self, n_layers: int) -> tuple[float, ...]:
+        """Floor per unit of every layer (nats), bottom first."""
+        return tuple(
+            self.top_free_bits * self.growth ** (layer + 1 - n_layers) for layer in range(n_layers)
+        )
+
+
+# Units find the causes in the rows, and each of them is worth many rows. The layers below have
+# more units, and a top layer without a floor is left unused.
+SEARCHING = Recipe(firing_rate=0.3, learning_rate=1e-2, top_free_bits=0.1, growth=2.0)
+# More units than measured columns: there are not as many causes to find. What a linear classifier
+# can use is a code that loses nothing of the columns and bends them in many ways. So units are on
+# for half of the rows, each has to hear something of the row, and steps are small enough that the
+# directions drawn at first, which span the columns, are refined and not replaced.
+SPANNING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.3, growth=1.0)
+
+
+def recipe_for(layer_sizes: Sequence[int], families: Sequence[str]) -> Recipe:
+    """The recipe for units over columns of these families."""
+    crowded = sum(layer_sizes) > len(families)
+    return SPANNING if crowded and not MEASUREMENTS.isdisjoint(families) else SEARCHING
+
+
+def epochs_for(n_rows: int, n_columns: int, batch_size: int) -> int:
+    """Passes over the rows."""
+    n_batches = -(-n_rows // batch_size)
+    most = MOST_STEPS * USUAL_COLUMNS // max(USUAL_COLUMNS, n_columns)
+    return max(1, min(max(PASSES, -(-LEAST_STEPS // n_batches)), most // n_batches))

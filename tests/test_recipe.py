@@ -1,0 +1,66 @@
+"""What "auto" stands for in training."""
+
+import numpy as np
+import pytest
+
+from skrgvae import HierarchicalSparseEncoder
+from skrgvae.recipe import SEARCHING, SPANNING, epochs_for, recipe_for
+
+GAUSSIANS = ("gaussian",) * 8
+INTENSITIES = ("bernoulli",) * 8
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_columns", "batch_size", "epochs"),
+    [
+        (1, 5, 100, 1_000),
+        (500, 140, 100, 200),  # 5 batches, 1,000 steps
+        (1_650, 64, 100, 60),  # 17 batches: the two limits meet
+        (20_000, 64, 100, 60),
+        (100_000, 784, 100, 40),  # 40,000 steps
+        (100_000, 784, 500, 60),
+        (10_000, 10_000, 100, 40),  # a tenth of the steps for ten times 1,000 columns
+        (10**9, 784, 100, 1),
+    ],
+)
+def test_epochs(n_rows, n_columns, batch_size, epochs):
+    assert epochs_for(n_rows, n_columns, batch_size) == epochs
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "floors"), [(1, (0.1,)), (2, (0.05, 0.1)), (4, (0.0125, 0.025, 0.05, 0.1))]
+)
+def test_floors_halve_downwards_where_units_search_causes(n_layers, floors):
+    assert SEARCHING.free_bits(n_layers) == pytest.approx(floors, rel=1e-12)
+
+
+def test_floors_are_equal_where_units_span_the_columns():
+    assert SPANNING.free_bits(3) == (0.3, 0.3, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("layer_sizes", "families", "recipe"),
+    [
+        ((5, 3), GAUSSIANS, SEARCHING),
+        ((5, 4), GAUSSIANS, SPANNING),  # one unit more than columns
+        ((5, 4), INTENSITIES, SEARCHING),
+        ((5, 4), (*INTENSITIES[:7], "student_t"), SPANNING),  # one column of measurements
+        ((5, 4), ("categorical",) * 8, SEARCHING),
+    ],
+)
+def test_recipe_goes_with_units_and_columns(layer_sizes, families, recipe):
+    assert recipe_for(layer_sizes, families) is recipe
+
+
+@pytest.mark.parametrize(("sizes", "recipe"), [((4, 2), SEARCHING), ((8, 4), SPANNING)])
+def test_auto_is_what_its_numbers_are(sizes, recipe):
+    X = np.random.default_rng(0).normal(size=(60, 8))
+    given = {
+        "learning_rate": recipe.learning_rate,
+        "firing_rate": recipe.firing_rate,
+        "free_bits": recipe.free_bits(2),
+    }
+    automatic = HierarchicalSparseEncoder(sizes, max_iter=2, random_state=0)
+    by_hand = HierarchicalSparseEncoder(sizes, max_iter=2, random_state=0, **given)
+    np.testing.assert_array_equal(automatic.fit_transform(X), by_hand.fit_transform(X))
+    assert automatic.history_["learning_rate"] == by_hand.history_["learning_rate"]
