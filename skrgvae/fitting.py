@@ -33,6 +33,8 @@ from skrgvae.training import (
 
 # Rows (at most) on which a trained network must have a finite bound.
 MAX_CHECKED_ROWS = 1000
+# Rows (at most) that units may start from.
+MAX_STARTING_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,13 @@ def on_device(rows: Source, device: str, weights: NDArray[np.float64] | None) ->
 
 @own_modes()
 def initial_module(summary: Summary, architecture: Architecture, seed: int) -> Hierarchy:
-    """A module with drawn weights and the statistics of the training rows."""
+    """A module with the statistics of the training rows and weights to start from."""
     module = Hierarchy(architecture)
     module.likelihood.set_statistics(summary)
-    module.draw(torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    module.draw(generator)
+    rows = torch.randperm(len(summary.rows), generator=generator)[:MAX_STARTING_ROWS]
+    module.start_from(torch.from_numpy(summary.rows[rows.numpy()]), generator)
     return module
 
 

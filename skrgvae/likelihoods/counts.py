@@ -80,6 +80,10 @@ class Counts(Family):
         return columns.clamp(max=LARGEST).to(self.mean_count.dtype)
 
     def inputs(self, observed: Observed) -> Tensor:
+        if self.n_columns >= self.exposure_columns:
+            words = torch.log1p(observed.values) * torch.log1p(1 / self.mean_count)
+            length = torch.linalg.vector_norm(words, dim=-1, keepdim=True)
+            return words * (math.sqrt(self.n_columns) / length.clamp(min=1e-6))
         standardised = (self._logarithms(observed) - self.input_loc) / self.input_unit
         return blank(standardised, observed.known)
 

@@ -8,12 +8,15 @@ from torch.nn import functional as F
 
 from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network.architecture import Architecture
-from skrgvae.network.modules import Affine, BatchNorm, Hidden, positive
+from skrgvae.network.modules import VARIANCE_FLOOR, Affine, BatchNorm, Hidden, positive
 from skrgvae.network.records import Message
 
 # Spread of the normalised pseudo-observations, beside a prior that starts at scale 1 (model.md:
 # gain 0.9 and shift -0.76 give 20 % of the units on).
 FIXED_GAIN = 0.9
+# Share of the drawn weights in those that start from rows. It tells units apart that start from
+# the same row, where there are fewer rows than units.
+DRAWN_SHARE = 0.3
 
 
 class BottomUp(nn.Module):
@@ -48,6 +51,43 @@ class BottomUp(nn.Module):
         for module in (*self.hidden, *self.heads):
             if isinstance(module, Hidden | Affine):
                 module.draw(generator)
+
+    @torch.no_grad()
+    def start_from(self, inputs: Tensor, generator: torch.Generator) -> None:
+        """Let every unit of a plain chain start as the detector of one row.
+
+        The weights of its location become what sets a row apart from the mean of all, at the
+        length that the drawn ones have; layer by layer, each sees what the one below makes of the
+        rows. Rows are good features as they are (Coates and Ng 2011, "The importance of encoding
+        versus training with sparse coding and vector quantization", section 4.3), and training
+        gets far in a few steps from there. With hidden layers, or without the normalisation that
+        gives any weights the same scale, the drawn weights stay.
+
+        Parameters
+        ----------
+        inputs : Tensor of shape (n_rows, n_inputs)
+            What the pass reads of some training rows.
+        generator : torch.Generator
+            Of the choice of rows.
+        """
+        if self.hidden or len(inputs) < 2:
+            return
+        below = inputs
+        for head, norm in zip(self.heads, self.norms, strict=True):
+            if not isinstance(norm, BatchNorm) or not isinstance(head, Affine):
+                return
+            weight = head.weight.chunk(2)[0]
+            n_orders = -(-len(weight) // len(below))
+            orders = [torch.randperm(len(below), generator=generator) for _ in range(n_orders)]
+            rows = torch.cat(orders)[: len(weight)]
+            special = F.normalize((below - below.mean(dim=0))[rows], dim=1)
+            weight.copy_(F.normalize(special + DRAWN_SHARE * weight, dim=1))
+            loc = F.linear(below, weight)
+            below = F.relu(
+                F.batch_norm(
+                    loc, None, None, norm.gain, norm.shift, training=True, eps=VARIANCE_FLOOR
+                )
+            )
 
     def forward(self, inputs: Tensor) -> list[Message]:
         """Messages to all layers, bottom first.

@@ -38,6 +38,11 @@ class Hierarchy(nn.Module):
         self.bottom_up.draw(generator)
         self.top_down.draw(generator, self.likelihood.initial_outputs())
 
+    def start_from(self, table: Tensor, generator: torch.Generator) -> None:
+        """Let units start as detectors of training rows, (n_rows, n_columns) in data units."""
+        inputs = self.likelihood.inputs(self.likelihood.observe(table))
+        self.bottom_up.start_from(inputs, generator)
+
     def messages(self, table: Tensor) -> list[Message]:
         """Bottom-up pass over rows in data units, shape (n_rows, n_columns); NaN is missing."""
         return self._messages(self.likelihood.observe(table))
