@@ -8,7 +8,10 @@ hand; and they are written to where the optimiser reads them, as no graph is the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +21,10 @@ from skrgvae.network.bottom_up import BottomUp
 from skrgvae.network.modules import VARIANCE_FLOOR, Affine, BatchNorm, Hidden
 from skrgvae.network.records import SampledTerms
 from skrgvae.network.top_down import LOWEST_PRIOR, LayerPrior, Step, TopDown, TopPrior
-from skrgvae.network.units import UnitGradients, UnitInputs, Units
+from skrgvae.network.units import Units, where_above
+
+if TYPE_CHECKING:
+    from skrgvae.network.compiled import CompiledUnits
 
 
 class FusedPass:
@@ -42,13 +48,13 @@ class FusedPass:
         self.down = _Downward(top_down, n_rows)
 
     @torch.no_grad()
-    def forward(self, table: Tensor, noise: Sequence[Tensor]) -> SampledTerms:
+    def forward(self, table: Tensor, noise: Tensor) -> SampledTerms:
         """Terms of the bound for rows in data units, by one joint sample per row.
 
         Parameters
         ----------
         table : Tensor of shape (n_rows, n_columns)
-        noise : sequence of Tensor of shape (n_rows, n_units), bottom first
+        noise : Tensor of shape (n_rows, n_units of all layers)
         """
         observed = self.likelihood.observe(table)
         messages = self.up.forward(self.likelihood.inputs(observed))
@@ -105,7 +111,7 @@ class _Norm:
         if self.module is None:
             return x
         self.use_batch, momentum = self.module.count(x)
-        self.x = x.contiguous()  # for other layouts torch takes a slow path
+        self.x = x
         out: Tensor
         out, self.mean, self.inverse_deviation = torch.ops.aten.native_batch_norm(
             self.x, *self._state(), self.use_batch, momentum, VARIANCE_FLOOR
@@ -135,6 +141,17 @@ class _Norm:
             shift.grad.copy_(grad_shift)
         return grad_x
 
+    def write_forward(self, x: Tensor) -> None:
+        """Put the result in the place of the input."""
+        if self.module is not None:
+            # For other layouts torch takes a slow path.
+            x.copy_(self.forward(x.clone(memory_format=torch.contiguous_format)))
+
+    def write_backward(self, grad: Tensor) -> None:
+        """Put the gradient of the input in the place of that of the result."""
+        if self.module is not None:
+            grad.copy_(self.backward(grad.contiguous()))
+
     def _state(self) -> tuple[Tensor, ...]:
         module = self.module
         assert module is not None
@@ -154,7 +171,7 @@ class _Hidden:
 
     def backward(self, grad: Tensor) -> Tensor:
         """Gradient of the affine map's result."""
-        grad = self.norm.backward(_where_above(grad, self.out))
+        grad = self.norm.backward(where_above(grad, self.out, 0.0))
         self.affine.backward(grad)
         return grad
 
@@ -182,29 +199,33 @@ class _Step:
 class _Message:
     """The map from what a layer reads to its message.
 
-    `head` holds the pseudo-observations before they are normalised, and behind them the
-    logarithms of the precisions.
+    A message has pseudo-observations, and beside them the logarithms of their precisions.
     """
 
     def __init__(self, head: nn.Module, norm: nn.Module) -> None:
         self.affine, self.norm = _Affine(head), _Norm(norm)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Pseudo-observations and raw precisions."""
-        loc, raw_precision = self.affine.forward(x).chunk(2, dim=1)
-        self.loc = self.norm.forward(loc)
-        return self.loc, raw_precision
+    def forward(self, x: Tensor) -> Tensor:
+        """The message, (n_rows, 2 n_units)."""
+        message = self.affine.forward(x)
+        self.loc = message.chunk(2, dim=1)[0]
+        self.norm.write_forward(self.loc)
+        return message
 
-    def backward(self, grad_loc: Tensor, grad: Tensor) -> None:
+    def backward(self, grad: Tensor, from_above: Tensor | None) -> None:
         """Gradients of the parameters.
 
         Parameters
         ----------
-        grad_loc : Tensor of shape (n_rows, n_units)
         grad : Tensor of shape (n_rows, 2 n_units)
-            Its second half holds the gradient of the raw precisions; the first is free.
+            Of the message; its first half comes to hold that before the normalisation.
+        from_above : Tensor of shape (n_rows, n_units) or None
+            Of the rectified pseudo-observations.
         """
-        grad[:, : grad_loc.shape[1]] = self.norm.backward(grad_loc)
+        grad_loc = grad.chunk(2, dim=1)[0]
+        if from_above is not None:
+            grad_loc += where_above(from_above, self.loc, 0.0)
+        self.norm.write_backward(grad_loc)
         self.affine.backward(grad)
 
 
@@ -215,8 +236,8 @@ class _Upward:
         self.hidden = [_Hidden(hidden) for hidden in module.hidden]
         self.messages = [_Message(*pair) for pair in zip(module.heads, module.norms, strict=True)]
 
-    def forward(self, inputs: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Pseudo-observations and raw precisions of all layers, bottom first."""
+    def forward(self, inputs: Tensor) -> list[Tensor]:
+        """Messages to all layers, bottom first."""
         found = []
         below = inputs
         for layer, message in enumerate(self.messages):
@@ -227,14 +248,12 @@ class _Upward:
                 below = message.loc.relu()
         return found
 
-    def backward(self, grads: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """Gradients of the parameters from the arguments of `_Message.backward`."""
+    def backward(self, grads: Sequence[Tensor]) -> None:
+        """Gradients of the parameters from those of the messages."""
         from_above: Tensor | None = None  # gradient of what a layer hands to the next one
         for layer in reversed(range(len(grads))):
-            message, (grad_loc, grad) = self.messages[layer], grads[layer]
-            if from_above is not None and not self.hidden:
-                grad_loc += _where_above(from_above, message.loc)
-            message.backward(grad_loc, grad)
+            message, grad = self.messages[layer], grads[layer]
+            message.backward(grad, None if self.hidden else from_above)
             first = message.affine
             if self.hidden:
                 grad = torch.mm(grad, first.weight)
@@ -247,18 +266,19 @@ class _Upward:
 
 
 class _TopPrior:
-    """Location and logarithm of the scale of the top layer."""
+    """Locations of the top layer, and beside them the logarithms of its scales."""
+
+    lowest = -math.inf
 
     def __init__(self, module: TopPrior) -> None:
         self.loc, self.raw_scale = module.loc, module.raw_scale
 
-    def forward(self, above: Tensor) -> tuple[Tensor, Tensor]:
-        """Both for the values of the layers above."""
-        shape = len(above), len(self.loc)
-        return self.loc.expand(shape), self.raw_scale.expand(shape)
+    def forward(self, above: Tensor) -> Tensor:
+        """Both for the values of the layers above, (n_rows, 2 n_units)."""
+        return torch.cat([self.loc, self.raw_scale]).repeat(len(above), 1)
 
     def backward(self, grad: Tensor, grad_above: Tensor) -> None:
-        """Gradients of the parameters, from those of location and raw scale side by side."""
+        """Gradients of the parameters."""
         grad_loc, grad_raw = grad.chunk(2, dim=1)
         torch.sum(grad_loc, dim=0, out=self.loc.grad)
         torch.sum(grad_raw, dim=0, out=self.raw_scale.grad)
@@ -269,21 +289,17 @@ class _LayerPrior:
 
     def __init__(self, module: nn.Module) -> None:
         assert isinstance(module, LayerPrior)
-        self.step, self.norm, self.quiet = _Step(module.step), _Norm(module.norm), module.quiet
+        self.step, self.norm = _Step(module.step), _Norm(module.norm)
+        self.lowest = LOWEST_PRIOR if module.quiet else -math.inf
 
-    def forward(self, above: Tensor) -> tuple[Tensor, Tensor]:
-        self.raw_loc, raw_scale = self.step.forward(above).chunk(2, dim=1)
-        if self.quiet:
-            return self.raw_loc.clamp(min=LOWEST_PRIOR), raw_scale
-        return self.norm.forward(self.raw_loc), raw_scale
+    def forward(self, above: Tensor) -> Tensor:
+        prior = self.step.forward(above)
+        self.norm.write_forward(prior.chunk(2, dim=1)[0])
+        return prior
 
     def backward(self, grad: Tensor, grad_above: Tensor) -> None:
         """The same; the gradient of the values above is added to `grad_above`."""
-        grad_loc = grad.chunk(2, dim=1)[0]
-        if self.quiet:
-            grad_loc.copy_(_where_above(grad_loc, self.raw_loc, LOWEST_PRIOR))
-        else:
-            grad_loc.copy_(self.norm.backward(grad_loc.contiguous()))
+        self.norm.write_backward(grad.chunk(2, dim=1)[0])
         self.step.backward(grad, grad_above)
 
 
@@ -304,48 +320,45 @@ class _Downward:
         nearest = [*self.columns[1:], slice(ends[-1], ends[-1])]
         self.above = [slice(end, ends[-1]) for end in ends] if module.skip else nearest
         self.decoded = slice(0, ends[-1]) if module.skip else self.columns[0]
-        self.units = [Units(n_rows, size) for size in sizes]
+        make = _units_for(module.top.loc)
+        self.units = [
+            make(n_rows, columns, prior.lowest)
+            for columns, prior in zip(self.columns, self.priors, strict=True)
+        ]
         self.kl, self.values, self.grad_values = module.top.loc.new_empty(3, n_rows, ends[-1])
-        # Of the priors' and of the messages' heads.
+        # Of priors and messages.
         self.grads = [module.top.loc.new_empty(2, n_rows, 2 * size) for size in sizes]
-        self.grad_locs = [module.top.loc.new_empty(n_rows, size) for size in sizes]
 
     def forward(
-        self,
-        messages: Sequence[tuple[Tensor, Tensor]],
-        informed: Tensor | None,
-        noise: Sequence[Tensor],
+        self, messages: Sequence[Tensor], informed: Tensor | None, noise: Tensor
     ) -> Tensor:
         """Outputs for the likelihood; beside them stand the values and the KL of all units."""
         for layer in reversed(range(len(messages))):
-            columns = self.columns[layer]
             prior = self.priors[layer].forward(self.values[:, self.above[layer]])
-            inputs = UnitInputs(*prior, *messages[layer], informed, noise[layer])
-            self.units[layer].forward(inputs, self.values[:, columns], self.kl[:, columns])
+            given = prior, messages[layer], informed, noise
+            self.units[layer].forward(*given, self.values, self.kl)
         return self.decoder.forward(self.values[:, self.decoded])
 
     def backward(
         self, grad_outputs: Tensor, kl_weights: Tensor, by_values: Tensor | None
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Gradients of the parameters; returned are the arguments of `_Message.backward`."""
+    ) -> list[Tensor]:
+        """Gradients of the parameters; returned are those of the messages."""
         if by_values is None:
             self.grad_values.zero_()
         else:
             self.grad_values.copy_(by_values)
         self.decoder.backward(grad_outputs, self.grad_values[:, self.decoded])
-        found = []
-        for layer, columns in enumerate(self.columns):
-            (grad, grad_message), grad_loc = self.grads[layer], self.grad_locs[layer]
-            loc_p, raw_scale_p = grad.chunk(2, dim=1)
-            raw_precision = grad_message.chunk(2, dim=1)[1]
-            out = UnitGradients(loc_p, raw_scale_p, grad_loc, raw_precision)
-            self.units[layer].backward(self.grad_values[:, columns], kl_weights[columns], out)
-            self.priors[layer].backward(grad, self.grad_values[:, self.above[layer]])
-            found.append((grad_loc, grad_message))
-        return found
+        for layer, (grad_prior, grad_message) in enumerate(self.grads):
+            grads = grad_prior, grad_message
+            self.units[layer].backward(self.grad_values, kl_weights, *grads)
+            self.priors[layer].backward(grad_prior, self.grad_values[:, self.above[layer]])
+        return [grad_message for _, grad_message in self.grads]
 
 
-def _where_above(grad: Tensor, x: Tensor, threshold: float = 0.0) -> Tensor:
-    """The gradient of a rectifier's input, from its input or its result."""
-    passed: Tensor = torch.ops.aten.threshold_backward(grad, x, threshold)
-    return passed
+def _units_for(like: Tensor) -> Callable[[int, slice, float], Units | CompiledUnits]:
+    """The quickest way to work on units of a tensor's dtype and on its device."""
+    if like.dtype == torch.float32 and like.device.type == "cpu" and find_spec("numba"):
+        from skrgvae.network.compiled import CompiledUnits
+
+        return CompiledUnits
+    return Units

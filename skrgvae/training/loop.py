@@ -40,8 +40,8 @@ class Settings:
 class FusedPass(Protocol):
     """What a module may offer instead of a pass that autograd goes back through."""
 
-    def forward(self, rows: Tensor, noise: list[Tensor]) -> SampledTerms:
-        """Terms of the bound."""
+    def forward(self, rows: Tensor, noise: Tensor) -> SampledTerms:
+        """Terms of the bound; the noise of all layers stands side by side."""
 
     def backward(self, by_log_likelihood: float, by_kl: Tensor, by_values: Tensor | None) -> None:
         """Write the parameters' gradients, from `Slopes`, to their `grad`."""
@@ -141,16 +141,15 @@ class Trainer:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": {0: moments}, "param_groups": groups})
 
-    def noise(self, n_rows: int) -> list[Tensor]:
-        """Standard normal noise of every layer, (n_rows, n_units) each, by one call."""
-        joined = torch.randn(
+    def noise(self, n_rows: int) -> Tensor:
+        """Standard normal noise of all layers side by side, (n_rows, n_units of all layers)."""
+        return torch.randn(
             n_rows,
             sum(self.layer_sizes),
             generator=self.generator,
             device=self.flat.device,
             dtype=self.flat.dtype,
         )
-        return list(joined.split(self.layer_sizes, dim=1))
 
     def _step(self, batch: Tensor, last_buffers: list[Tensor]) -> tuple[float, np.ndarray] | None:
         """One step; None when it had to be dropped."""
@@ -174,7 +173,7 @@ class Trainer:
         noise = self.noise(len(batch))
         fused = self._fused_pass(len(batch))
         if fused is None:
-            terms = self.module(batch, noise)
+            terms = self.module(batch, list(noise.split(self.layer_sizes, dim=1)))
             options = self.settings.free_bits, self.settings.sparsity_penalty
             loss, summary = objective(terms, kl_weight, *options)
             write_gradients(loss, self.module, self.flat)
