@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from skrgvae import compiled
 from skrgvae.likelihoods import ColumnLikelihood
 from skrgvae.network.bottom_up import BottomUp
-from skrgvae.network.modules import VARIANCE_FLOOR, Affine, BatchNorm, Hidden
+from skrgvae.network.modules import LOG_RANGE, VARIANCE_FLOOR, Affine, BatchNorm, Hidden
 from skrgvae.network.records import SampledTerms
 from skrgvae.network.top_down import LOWEST_PRIOR, LayerPrior, Step, TopDown, TopPrior
 from skrgvae.network.units import Units, where_above
 
 if TYPE_CHECKING:
-    from skrgvae.network.compiled import CompiledUnits
+    from skrgvae.compiled.norm import CompiledNorm
+    from skrgvae.compiled.units import CompiledUnits
 
 
 class FusedPass:
@@ -102,60 +104,60 @@ class _Affine:
 
 
 class _Norm:
-    """What `BatchNorm` does, or nothing in its place."""
+    """What `BatchNorm` does, or nothing in its place, to the first columns of a matrix."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module if isinstance(module, BatchNorm) else None
+        self.compiled: CompiledNorm | None = None
+        if self.module is not None and compiled.available(self.module.gain):
+            from skrgvae.compiled.norm import CompiledNorm
 
-    def forward(self, x: Tensor) -> Tensor:
+            self.compiled = CompiledNorm()
+
+    def forward(self, x: Tensor) -> None:
+        """Put the results in the place of the values."""
         if self.module is None:
-            return x
-        self.use_batch, momentum = self.module.count(x)
-        self.x = x
-        out: Tensor
+            return
+        module, part = self.module, x[:, : len(self.module.gain)]
+        self.use_batch, momentum = module.count(x)
+        if self.compiled is not None and self.use_batch:
+            self.compiled.forward(x, _norm_state(module), momentum, VARIANCE_FLOOR)
+            return
+        self.x = part.clone(memory_format=torch.contiguous_format)  # others take a slow path
         out, self.mean, self.inverse_deviation = torch.ops.aten.native_batch_norm(
-            self.x, *self._state(), self.use_batch, momentum, VARIANCE_FLOOR
+            self.x, *_norm_state(module), self.use_batch, momentum, VARIANCE_FLOOR
         )
-        return out
+        part.copy_(out)
 
-    def backward(self, grad: Tensor) -> Tensor:
-        """Gradient of the input."""
+    def backward(self, grad: Tensor) -> None:
+        """Put the gradients of the values in the place of those of the results."""
         if self.module is None:
-            return grad
-        grad_x: Tensor
-        gain, shift, *running = self._state()
+            return
+        gain, shift, *running = _norm_state(self.module)
         learned = gain.requires_grad
-        grad_x, grad_gain, grad_shift = torch.ops.aten.native_batch_norm_backward(
-            grad,
-            self.x,
-            gain,
-            *running,
-            self.mean,
-            self.inverse_deviation,
-            self.use_batch,
-            VARIANCE_FLOOR,
-            [True, learned, learned],
-        )
-        if gain.grad is not None and shift.grad is not None:
-            gain.grad.copy_(grad_gain)
-            shift.grad.copy_(grad_shift)
-        return grad_x
+        if self.compiled is not None and self.use_batch:
+            slopes = self.compiled.backward(grad)
+        else:
+            part = grad[:, : len(gain)]
+            grad_x, *slopes = torch.ops.aten.native_batch_norm_backward(
+                part.contiguous(),
+                self.x,
+                gain,
+                *running,
+                self.mean,
+                self.inverse_deviation,
+                self.use_batch,
+                VARIANCE_FLOOR,
+                [True, learned, learned],
+            )
+            part.copy_(grad_x)
+        for parameter, slope in zip((gain, shift) if learned else (), slopes, strict=False):
+            assert parameter.grad is not None
+            parameter.grad.copy_(slope)
 
-    def write_forward(self, x: Tensor) -> None:
-        """Put the result in the place of the input."""
-        if self.module is not None:
-            # For other layouts torch takes a slow path.
-            x.copy_(self.forward(x.clone(memory_format=torch.contiguous_format)))
 
-    def write_backward(self, grad: Tensor) -> None:
-        """Put the gradient of the input in the place of that of the result."""
-        if self.module is not None:
-            grad.copy_(self.backward(grad.contiguous()))
-
-    def _state(self) -> tuple[Tensor, ...]:
-        module = self.module
-        assert module is not None
-        return module.gain, module.shift, module.running_mean, module.running_variance
+def _norm_state(module: BatchNorm) -> tuple[Tensor, ...]:
+    return module.gain, module.shift, module.running_mean, module.running_variance
 
 
 class _Hidden:
@@ -166,12 +168,14 @@ class _Hidden:
         self.affine, self.norm = _Affine(module.affine), _Norm(module.norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.out = self.norm.forward(self.affine.forward(x)).relu_()
-        return self.out
+        self.out = self.affine.forward(x)
+        self.norm.forward(self.out)
+        return self.out.relu_()
 
     def backward(self, grad: Tensor) -> Tensor:
         """Gradient of the affine map's result."""
-        grad = self.norm.backward(where_above(grad, self.out, 0.0))
+        grad = where_above(grad, self.out, 0.0)
+        self.norm.backward(grad)
         self.affine.backward(grad)
         return grad
 
@@ -208,8 +212,8 @@ class _Message:
     def forward(self, x: Tensor) -> Tensor:
         """The message, (n_rows, 2 n_units)."""
         message = self.affine.forward(x)
+        self.norm.forward(message)
         self.loc = message.chunk(2, dim=1)[0]
-        self.norm.write_forward(self.loc)
         return message
 
     def backward(self, grad: Tensor, from_above: Tensor | None) -> None:
@@ -222,10 +226,9 @@ class _Message:
         from_above : Tensor of shape (n_rows, n_units) or None
             Of the rectified pseudo-observations.
         """
-        grad_loc = grad.chunk(2, dim=1)[0]
         if from_above is not None:
-            grad_loc += where_above(from_above, self.loc, 0.0)
-        self.norm.write_backward(grad_loc)
+            grad[:, : self.loc.shape[1]] += where_above(from_above, self.loc, 0.0)
+        self.norm.backward(grad)
         self.affine.backward(grad)
 
 
@@ -294,12 +297,12 @@ class _LayerPrior:
 
     def forward(self, above: Tensor) -> Tensor:
         prior = self.step.forward(above)
-        self.norm.write_forward(prior.chunk(2, dim=1)[0])
+        self.norm.forward(prior)
         return prior
 
     def backward(self, grad: Tensor, grad_above: Tensor) -> None:
         """The same; the gradient of the values above is added to `grad_above`."""
-        self.norm.write_backward(grad.chunk(2, dim=1)[0])
+        self.norm.backward(grad)
         self.step.backward(grad, grad_above)
 
 
@@ -355,10 +358,10 @@ class _Downward:
         return [grad_message for _, grad_message in self.grads]
 
 
-def _units_for(like: Tensor) -> Callable[[int, slice, float], Units | CompiledUnits]:
+def _units_for(like: Tensor) -> Callable[..., Units | CompiledUnits]:
     """The quickest way to work on units of a tensor's dtype and on its device."""
-    if like.dtype == torch.float32 and like.device.type == "cpu" and find_spec("numba"):
-        from skrgvae.network.compiled import CompiledUnits
+    if not compiled.available(like):
+        return Units
+    from skrgvae.compiled.units import CompiledUnits
 
-        return CompiledUnits
-    return Units
+    return partial(CompiledUnits, widest=LOG_RANGE)

@@ -7,9 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
+
+from skrgvae import compiled
+
+BETA, DECAY, EPSILON = 0.9, 0.999, 1e-8
 
 
-class Adamax(torch.optim.Adam):
+class Adamax(torch.optim.Optimizer):
     """Adamax (Kingma and Ba 2015, "Adam: a method for stochastic optimization", section 7.1).
 
     ::
@@ -18,21 +23,54 @@ class Adamax(torch.optim.Adam):
         norm_t = max(0.999 norm_{t-1}, |g_t|)
         value_t = value_{t-1} - rate / (1 - 0.9^t) mean_t / (norm_t + 1e-8)
 
-    AMSGrad keeps the largest second moment so far, and with a second moment that forgets all but
-    the last gradient this is the square of norm_t, but for the decay. So torch's fused kernel for
-    it takes the step in a single pass over the memory.
+    A step takes one pass over the memory. AMSGrad keeps the largest second moment so far; with a
+    second moment that forgets all but the last gradient, this is the square of norm_t, but for
+    the decay: torch's fused kernel for it does the work where there is no compiled code.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        super().__init__(parameters, lr=lr, betas=(0.9, 0.0), amsgrad=True, fused=True)
+        super().__init__(parameters, {"lr": lr})
+        self.newest: dict[Tensor, Tensor] = {}  # second moments, of the last gradient alone
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Take a step; there is no closure to call."""
-        for state in self.state.values():
-            if state:  # else there has been no step
-                state["max_exp_avg_sq"].mul_(0.999**2)
-        super().step()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                state = self.state[parameter]
+                if not state:
+                    state["step"] = torch.zeros((), device=parameter.device)
+                    state["mean"] = torch.zeros_like(parameter)
+                    state["square"] = torch.zeros_like(parameter)
+                step, mean, square = state["step"], state["mean"], state["square"]
+                if compiled.available(parameter):
+                    from skrgvae.compiled import adamax
+
+                    step += 1
+                    rate = group["lr"] / (1 - BETA ** step.item())
+                    vectors = parameter, parameter.grad, mean, square
+                    adamax.step(*vectors, BETA, DECAY**2, rate, EPSILON)
+                    continue
+                square.mul_(DECAY**2)
+                if parameter not in self.newest:
+                    self.newest[parameter] = torch.zeros_like(parameter)
+                adam(
+                    [parameter],
+                    [parameter.grad],
+                    [mean],
+                    [self.newest[parameter]],
+                    [square],
+                    [step],
+                    amsgrad=True,
+                    beta1=BETA,
+                    beta2=0.0,
+                    lr=group["lr"],
+                    weight_decay=0.0,
+                    eps=EPSILON,
+                    maximize=False,
+                    foreach=False,
+                    fused=True,
+                )
 
 
 class Adam(torch.optim.Adam):
