@@ -30,5 +30,5 @@ def step(
     eps: float,
 ) -> None:
     """Move a vector, the mean of its gradients, and their largest square, which decays."""
-    arrays = (vector.numpy() for vector in (value, gradient, mean, square))
+    arrays = (vector.detach().numpy() for vector in (value, gradient, mean, square))
     _step(*arrays, f(beta), f(decay), f(rate), f(eps))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skrgvae.compiled.arithmetic import ONE, compiled, f
+from skrgvae.compiled.arithmetic import ONE, ZERO, compiled, f
 
 
 @compiled
@@ -40,6 +40,15 @@ def _forward(
 
 
 @compiled
+def _add_where_positive(grad, x, from_rectified):
+    n_rows, n_units = from_rectified.shape
+    for row in range(n_rows):
+        grads, values, others = grad[row, :n_units], x[row, :n_units], from_rectified[row]
+        for unit in range(n_units):
+            grads[unit] += ZERO if values[unit] <= ZERO else others[unit]
+
+
+@compiled
 def _backward(grad, gain, standard, inverse_deviation, grad_gain, grad_shift):
     n_rows, n_units = standard.shape
     total, along = np.zeros(n_units), np.zeros(n_units)
@@ -62,30 +71,50 @@ def _backward(grad, gain, standard, inverse_deviation, grad_gain, grad_shift):
 
 
 class CompiledNorm:
-    """Two rows at least, normalised in place; what it needs for the way back is kept."""
+    """Normalises the first columns of two rows at least, as many as there are units.
 
-    def forward(self, x: Tensor, state: tuple[Tensor, ...], momentum: float, floor: float) -> None:
-        """Normalise the first columns, as many as the state has.
+    Parameters
+    ----------
+    state : tuple of Tensor of shape (n_units,)
+        Gain, shift, running mean and running variance; the last two are moved.
+    floor : float
+        Added to the variances.
+    """
+
+    def __init__(self, state: tuple[Tensor, ...], floor: float) -> None:
+        self.state = [part.numpy() for part in state]
+        self.gain, self.floor = self.state[0], f(floor)
+        self.standard = np.empty((0, len(self.gain)), np.float32)
+        self.inverse_deviation = np.empty_like(self.gain)
+        self.slopes = torch.empty(2, len(self.gain))
+        self.written = self.slopes.numpy()
+
+    def forward(self, x: Tensor, momentum: float) -> None:
+        """Put the results in the place of the values.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_units or more)
-        state : tuple of Tensor of shape (n_units,)
-            Gain, shift, running mean and running variance; the last two are moved.
         momentum : float
             Weight of this batch in the running moments.
-        floor : float
-            Added to the variances.
         """
-        arrays = [part.numpy() for part in state]
-        self.gain = arrays[0]
-        self.standard = np.empty((len(x), len(self.gain)), np.float32)
-        self.inverse_deviation = np.empty_like(self.gain)
+        if len(x) != len(self.standard):
+            self.standard = np.empty((len(x), len(self.gain)), np.float32)
         kept = self.standard, self.inverse_deviation
-        _forward(x.numpy(), *arrays, f(momentum), f(floor), *kept)
+        self.x = x.numpy()
+        _forward(self.x, *self.state, f(momentum), self.floor, *kept)
 
-    def backward(self, grad: Tensor) -> tuple[Tensor, Tensor]:
-        """Put the input's gradient in the place of the result's; return gain's and shift's."""
-        grads = np.empty_like(self.gain), np.empty_like(self.gain)
-        _backward(grad.numpy(), self.gain, self.standard, self.inverse_deviation, *grads)
-        return torch.from_numpy(grads[0]), torch.from_numpy(grads[1])
+    def backward(self, grad: Tensor, from_rectified: Tensor | None) -> Tensor:
+        """Put the values' gradients in the place of the results'; return gain's and shift's.
+
+        Parameters
+        ----------
+        grad : Tensor of the shape of x
+        from_rectified : Tensor of shape (n_rows, n_units) or None
+            Gradient of the rectified results, which is to be added.
+        """
+        kept, written = (self.standard, self.inverse_deviation), grad.numpy()
+        if from_rectified is not None:
+            _add_where_positive(written, self.x, from_rectified.numpy())
+        _backward(written, self.gain, *kept, *self.written)
+        return self.slopes

@@ -27,12 +27,12 @@ LOWEST = f(-87)
 @compiled
 def _forward(first, lowest, widest, priors, messages, informed, noise, values, kls, kept):
     n_rows, n_units = len(priors), priors.shape[1] // 2
+    total, kl = np.zeros(n_units), np.empty(n_units, np.float32)
     for row in range(n_rows):
         loc_p, raw_scale_p = priors[row, :n_units], priors[row, n_units:]
         loc, raw_precision = messages[row, :n_units], messages[row, n_units:]
         eps = noise[row, first : first + n_units]
         value = values[row, first : first + n_units]
-        kl = kls[row, first : first + n_units]
         gains, gaps, deviations = kept[0, row], kept[1, row], kept[2, row]
         by_loc_q, by_scale_q = kept[3, row], kept[4, row]
         by_loc_p, by_scale_p = kept[5, row], kept[6, row]
@@ -42,11 +42,11 @@ def _forward(first, lowest, widest, priors, messages, informed, noise, values, k
             s = exp(clamped(raw_scale_p[unit], widest))
             per_s = ONE / s
             evidence = says * exp(clamped(raw_precision[unit], widest)) * s * s
-            total = ONE + evidence
-            per_total = ONE / total
-            root = np.sqrt(total)
-            gain = evidence * per_total
-            ratio = root * per_total
+            both = ONE + evidence
+            per_both = ONE / both
+            root = np.sqrt(both)
+            gain = evidence * per_both
+            ratio = root * per_both
             gap = loc[unit] - m
             mu = m + gain * gap
             deviation = s * ratio * eps[unit]
@@ -69,7 +69,7 @@ def _forward(first, lowest, widest, priors, messages, informed, noise, values, k
             tail = scaled_tail(abs(b))
             survival = ONE - tail * bell_p if b < ZERO else tail
 
-            log_ratio = -HALF * log(total)
+            log_ratio = -HALF * log(both)
             shift = gain * gap * per_s
             mass_ratio = p_zero / survival
             log_mass_ratio = log(mass_ratio)
@@ -95,6 +95,11 @@ def _forward(first, lowest, widest, priors, messages, informed, noise, values, k
             by_scale_q[unit] = moved * pdf - log_hazard_ratio * a_pdf - spread * gain
             by_loc_p[unit] = (edge_p - offset) * per_s
             by_scale_p[unit] = a_pdf - square_gap - b * edge_p
+
+        for unit in range(n_units):  # apart, as it takes other registers
+            total[unit] += kl[unit]
+    for unit in range(n_units):
+        kls[first + unit] = total[unit] / n_rows
 
 
 @compiled
@@ -142,29 +147,35 @@ def _backward(
 class CompiledUnits:
     """`network.units.Units` in single precision on the CPU."""
 
-    def __init__(self, n_rows: int, columns: slice, lowest: float, widest: float) -> None:
-        self.constants = columns.start, f(lowest), f(widest)
-        self.kept = np.empty((7, n_rows, columns.stop - columns.start), dtype=np.float32)
-        self.all_informed = np.ones(n_rows, dtype=np.float32)
-
-    def forward(
+    def __init__(
         self,
-        prior: Tensor,
-        message: Tensor,
-        informed: Tensor | None,
-        noise: Tensor,
+        n_rows: int,
+        columns: slice,
+        lowest: float,
         values: Tensor,
         kl: Tensor,
+        grad_values: Tensor,
+        widest: float,
+    ) -> None:
+        n_units = columns.stop - columns.start
+        self.constants = columns.start, f(lowest), f(widest)
+        self.values, self.kl, self.grad_values = values.numpy(), kl.numpy(), grad_values.numpy()
+        self.kept = np.empty((7, n_rows, n_units), dtype=np.float32)
+        self.all_informed = np.ones(n_rows, dtype=np.float32)
+        self.grads = values.new_empty(2, n_rows, 2 * n_units)
+        self.written = self.grads.numpy()
+
+    def forward(
+        self, prior: Tensor, message: Tensor, informed: Tensor | None, noise: Tensor
     ) -> None:
         says = self.all_informed
         if informed is not None:
             says = informed.squeeze(1).numpy().astype(np.float32)
         self.given = *self.constants, prior.numpy(), message.numpy()
-        self.values = values.numpy()
-        _forward(*self.given, says, noise.numpy(), self.values, kl.numpy(), self.kept)
+        _forward(*self.given, says, noise.numpy(), self.values, self.kl, self.kept)
 
-    def backward(
-        self, grad_values: Tensor, kl_weights: Tensor, grad_prior: Tensor, grad_message: Tensor
-    ) -> None:
-        grads = grad_values, kl_weights, grad_prior, grad_message
-        _backward(*self.given, self.values, self.kept, *(grad.numpy() for grad in grads))
+    def backward(self, kl_weights: Tensor) -> Tensor:
+        weights = kl_weights.numpy()
+        known = *self.given, self.values, self.kept, self.grad_values
+        _backward(*known, weights, *self.written)
+        return self.grads

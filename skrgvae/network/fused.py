@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 class FusedPass:
     """Terms of the bound for batches of one number of rows, and their gradients.
 
-    Its results are overwritten by the next call.
+    All that is as long as the rows are many is made once. What `forward` returns is overwritten
+    by the next call.
 
     Parameters
     ----------
     likelihood : ColumnLikelihood
     bottom_up : BottomUp
     top_down : TopDown
+        The parameters of all three must have their `grad`, and keep their storage.
     n_rows : int
     """
 
@@ -46,7 +48,7 @@ class FusedPass:
         self, likelihood: ColumnLikelihood, bottom_up: BottomUp, top_down: TopDown, n_rows: int
     ) -> None:
         self.likelihood = likelihood
-        self.up = _Upward(bottom_up)
+        self.up = _Upward(bottom_up, n_rows)
         self.down = _Downward(top_down, n_rows)
 
     @torch.no_grad()
@@ -68,15 +70,15 @@ class FusedPass:
     def backward(
         self, by_log_likelihood: float, by_kl: Tensor, by_values: Tensor | None = None
     ) -> None:
-        """Write the gradient of all parameters to their `grad`, which must be there.
+        """Write the gradients of all parameters to their `grad`.
 
         Parameters
         ----------
         by_log_likelihood : float
             Slope of what is differentiated by the log-likelihood of each row.
-        by_kl : Tensor of shape (n_units,)
-            The same by the KL of every unit of all layers, in each row.
-        by_values : Tensor of shape (n_rows, n_units) or None
+        by_kl : Tensor of shape (n_units of all layers,)
+            The same by the KL of each unit in each row.
+        by_values : Tensor of shape (n_rows, n_units of all layers) or None
             The same by the values; None: zeros.
         """
         by_outputs, *by_parameters = self.slopes
@@ -86,21 +88,29 @@ class FusedPass:
         self.up.backward(by_messages)
 
 
+def _gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
 class _Affine:
     """y = x W^T + b."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, n_rows: int) -> None:
         assert isinstance(module, Affine)
-        self.weight, self.bias = module.weight, module.bias
+        self.weight, self.bias = module.weight.detach(), module.bias.detach()
+        self.grad_weight, self.grad_bias = _gradient(module.weight), _gradient(module.bias)
+        self.transposed = self.weight.t()
+        self.out = self.weight.new_empty(n_rows, len(self.bias))
 
     def forward(self, x: Tensor) -> Tensor:
         self.x = x
-        return torch.addmm(self.bias, x, self.weight.t())
+        return torch.addmm(self.bias, x, self.transposed, out=self.out)
 
     def backward(self, grad: Tensor) -> None:
         """Gradients of the parameters."""
-        torch.mm(grad.t(), self.x, out=self.weight.grad)
-        torch.sum(grad, dim=0, out=self.bias.grad)
+        torch.mm(grad.t(), self.x, out=self.grad_weight)
+        torch.sum(grad, dim=0, out=self.grad_bias)
 
 
 class _Norm:
@@ -109,36 +119,51 @@ class _Norm:
     def __init__(self, module: nn.Module) -> None:
         self.module = module if isinstance(module, BatchNorm) else None
         self.compiled: CompiledNorm | None = None
-        if self.module is not None and compiled.available(self.module.gain):
+        if self.module is None:
+            return
+        gain, shift = self.module.gain, self.module.shift
+        self.state = gain.detach(), shift.detach(), *self.module.running()
+        self.grads = (_gradient(gain), _gradient(shift)) if gain.requires_grad else ()
+        if compiled.available(gain):
             from skrgvae.compiled.norm import CompiledNorm
 
-            self.compiled = CompiledNorm()
+            self.compiled = CompiledNorm(self.state, VARIANCE_FLOOR)
 
     def forward(self, x: Tensor) -> None:
         """Put the results in the place of the values."""
+        self.out = x
         if self.module is None:
             return
-        module, part = self.module, x[:, : len(self.module.gain)]
-        self.use_batch, momentum = module.count(x)
+        self.use_batch, momentum = self.module.count(x)
         if self.compiled is not None and self.use_batch:
-            self.compiled.forward(x, _norm_state(module), momentum, VARIANCE_FLOOR)
+            self.compiled.forward(x, momentum)
             return
+        part = x[:, : len(self.state[0])]
         self.x = part.clone(memory_format=torch.contiguous_format)  # others take a slow path
         out, self.mean, self.inverse_deviation = torch.ops.aten.native_batch_norm(
-            self.x, *_norm_state(module), self.use_batch, momentum, VARIANCE_FLOOR
+            self.x, *self.state, self.use_batch, momentum, VARIANCE_FLOOR
         )
         part.copy_(out)
 
-    def backward(self, grad: Tensor) -> None:
-        """Put the gradients of the values in the place of those of the results."""
-        if self.module is None:
-            return
-        gain, shift, *running = _norm_state(self.module)
-        learned = gain.requires_grad
+    def backward(self, grad: Tensor, from_rectified: Tensor | None = None) -> None:
+        """Put the gradients of the values in the place of those of the results.
+
+        Parameters
+        ----------
+        grad : Tensor of the shape of x
+        from_rectified : Tensor of shape (n_rows, n_units) or None
+            Gradient of the rectified results, which is to be added.
+        """
         if self.compiled is not None and self.use_batch:
-            slopes = self.compiled.backward(grad)
+            slopes = self.compiled.backward(grad, from_rectified)
         else:
-            part = grad[:, : len(gain)]
+            if from_rectified is not None:
+                n_units = from_rectified.shape[1]
+                grad[:, :n_units] += where_above(from_rectified, self.out[:, :n_units], 0.0)
+            if self.module is None:
+                return
+            gain, _, *running = self.state
+            part, learned = grad[:, : len(gain)], bool(self.grads)
             grad_x, *slopes = torch.ops.aten.native_batch_norm_backward(
                 part.contiguous(),
                 self.x,
@@ -151,21 +176,16 @@ class _Norm:
                 [True, learned, learned],
             )
             part.copy_(grad_x)
-        for parameter, slope in zip((gain, shift) if learned else (), slopes, strict=False):
-            assert parameter.grad is not None
-            parameter.grad.copy_(slope)
-
-
-def _norm_state(module: BatchNorm) -> tuple[Tensor, ...]:
-    return module.gain, module.shift, module.running_mean, module.running_variance
+        for gradient, slope in zip(self.grads, slopes, strict=False):
+            gradient.copy_(slope)
 
 
 class _Hidden:
     """Affine, normalised, rectified."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, n_rows: int) -> None:
         assert isinstance(module, Hidden)
-        self.affine, self.norm = _Affine(module.affine), _Norm(module.norm)
+        self.affine, self.norm = _Affine(module.affine, n_rows), _Norm(module.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         self.out = self.affine.forward(x)
@@ -183,9 +203,10 @@ class _Hidden:
 class _Step:
     """An optional hidden layer, then an affine head."""
 
-    def __init__(self, module: Step) -> None:
-        self.hidden = _Hidden(module.hidden) if isinstance(module.hidden, Hidden) else None
-        self.head = _Affine(module.head)
+    def __init__(self, module: Step, n_rows: int) -> None:
+        deep = isinstance(module.hidden, Hidden)
+        self.hidden = _Hidden(module.hidden, n_rows) if deep else None
+        self.head = _Affine(module.head, n_rows)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head.forward(x if self.hidden is None else self.hidden.forward(x))
@@ -206,14 +227,14 @@ class _Message:
     A message has pseudo-observations, and beside them the logarithms of their precisions.
     """
 
-    def __init__(self, head: nn.Module, norm: nn.Module) -> None:
-        self.affine, self.norm = _Affine(head), _Norm(norm)
+    def __init__(self, head: nn.Module, norm: nn.Module, n_rows: int) -> None:
+        self.affine, self.norm = _Affine(head, n_rows), _Norm(norm)
+        self.loc = self.affine.out.chunk(2, dim=1)[0]
 
     def forward(self, x: Tensor) -> Tensor:
         """The message, (n_rows, 2 n_units)."""
         message = self.affine.forward(x)
         self.norm.forward(message)
-        self.loc = message.chunk(2, dim=1)[0]
         return message
 
     def backward(self, grad: Tensor, from_above: Tensor | None) -> None:
@@ -226,18 +247,17 @@ class _Message:
         from_above : Tensor of shape (n_rows, n_units) or None
             Of the rectified pseudo-observations.
         """
-        if from_above is not None:
-            grad[:, : self.loc.shape[1]] += where_above(from_above, self.loc, 0.0)
-        self.norm.backward(grad)
+        self.norm.backward(grad, from_above)
         self.affine.backward(grad)
 
 
 class _Upward:
     """The bottom-up pass."""
 
-    def __init__(self, module: BottomUp) -> None:
-        self.hidden = [_Hidden(hidden) for hidden in module.hidden]
-        self.messages = [_Message(*pair) for pair in zip(module.heads, module.norms, strict=True)]
+    def __init__(self, module: BottomUp, n_rows: int) -> None:
+        self.hidden = [_Hidden(hidden, n_rows) for hidden in module.hidden]
+        pairs = zip(module.heads, module.norms, strict=True)
+        self.messages = [_Message(head, norm, n_rows) for head, norm in pairs]
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """Messages to all layers, bottom first."""
@@ -273,26 +293,29 @@ class _TopPrior:
 
     lowest = -math.inf
 
-    def __init__(self, module: TopPrior) -> None:
-        self.loc, self.raw_scale = module.loc, module.raw_scale
+    def __init__(self, module: TopPrior, n_rows: int) -> None:
+        self.parts = module.loc.detach(), module.raw_scale.detach()
+        self.grads = _gradient(module.loc), _gradient(module.raw_scale)
+        self.out = self.parts[0].new_empty(n_rows, 2 * len(module.loc))
 
     def forward(self, above: Tensor) -> Tensor:
         """Both for the values of the layers above, (n_rows, 2 n_units)."""
-        return torch.cat([self.loc, self.raw_scale]).repeat(len(above), 1)
+        for half, part in zip(self.out.chunk(2, dim=1), self.parts, strict=True):
+            half.copy_(part)
+        return self.out
 
     def backward(self, grad: Tensor, grad_above: Tensor) -> None:
         """Gradients of the parameters."""
-        grad_loc, grad_raw = grad.chunk(2, dim=1)
-        torch.sum(grad_loc, dim=0, out=self.loc.grad)
-        torch.sum(grad_raw, dim=0, out=self.raw_scale.grad)
+        for half, gradient in zip(grad.chunk(2, dim=1), self.grads, strict=True):
+            torch.sum(half, dim=0, out=gradient)
 
 
 class _LayerPrior:
     """The same of a layer given those above it."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, n_rows: int) -> None:
         assert isinstance(module, LayerPrior)
-        self.step, self.norm = _Step(module.step), _Norm(module.norm)
+        self.step, self.norm = _Step(module.step, n_rows), _Norm(module.norm)
         self.lowest = LOWEST_PRIOR if module.quiet else -math.inf
 
     def forward(self, above: Tensor) -> Tensor:
@@ -313,34 +336,37 @@ class _Downward:
     """
 
     def __init__(self, module: TopDown, n_rows: int) -> None:
-        self.priors: list[_LayerPrior | _TopPrior] = [_LayerPrior(p) for p in module.priors]
-        self.priors.append(_TopPrior(module.top))
-        self.decoder = _Step(module.decoder)
-        sizes = module.layer_sizes
-        ends = [sum(sizes[: layer + 1]) for layer in range(len(sizes))]
-        self.columns = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
-        # What the prior of a layer reads (nothing for the top one), and the decoder.
-        nearest = [*self.columns[1:], slice(ends[-1], ends[-1])]
-        self.above = [slice(end, ends[-1]) for end in ends] if module.skip else nearest
-        self.decoded = slice(0, ends[-1]) if module.skip else self.columns[0]
-        make = _units_for(module.top.loc)
-        self.units = [
-            make(n_rows, columns, prior.lowest)
-            for columns, prior in zip(self.columns, self.priors, strict=True)
+        self.priors: list[_LayerPrior | _TopPrior] = [
+            _LayerPrior(prior, n_rows) for prior in module.priors
         ]
-        self.kl, self.values, self.grad_values = module.top.loc.new_empty(3, n_rows, ends[-1])
-        # Of priors and messages.
-        self.grads = [module.top.loc.new_empty(2, n_rows, 2 * size) for size in sizes]
+        self.priors.append(_TopPrior(module.top, n_rows))
+        self.decoder = _Step(module.decoder, n_rows)
+        like, sizes = module.top.loc.detach(), module.layer_sizes
+        n_units, ends = sum(sizes), [sum(sizes[: layer + 1]) for layer in range(len(sizes))]
+        columns = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+        # What the prior of a layer reads (nothing for the top one), and the decoder.
+        nearest = [*columns[1:], slice(n_units, n_units)]
+        above = [slice(end, n_units) for end in ends] if module.skip else nearest
+        decoded = slice(0, n_units) if module.skip else columns[0]
+        self.values, self.grad_values = like.new_zeros(2, n_rows, n_units)
+        self.above = [self.values[:, which] for which in above]
+        self.grad_above = [self.grad_values[:, which] for which in above]
+        self.decoded, self.grad_decoded = self.values[:, decoded], self.grad_values[:, decoded]
+        self.kl = like.new_empty(n_units)
+        make = _units_for(like)
+        self.units = [
+            make(n_rows, which, prior.lowest, self.values, self.kl, self.grad_values)
+            for which, prior in zip(columns, self.priors, strict=True)
+        ]
 
     def forward(
         self, messages: Sequence[Tensor], informed: Tensor | None, noise: Tensor
     ) -> Tensor:
         """Outputs for the likelihood; beside them stand the values and the KL of all units."""
         for layer in reversed(range(len(messages))):
-            prior = self.priors[layer].forward(self.values[:, self.above[layer]])
-            given = prior, messages[layer], informed, noise
-            self.units[layer].forward(*given, self.values, self.kl)
-        return self.decoder.forward(self.values[:, self.decoded])
+            prior = self.priors[layer].forward(self.above[layer])
+            self.units[layer].forward(prior, messages[layer], informed, noise)
+        return self.decoder.forward(self.decoded)
 
     def backward(
         self, grad_outputs: Tensor, kl_weights: Tensor, by_values: Tensor | None
@@ -350,12 +376,13 @@ class _Downward:
             self.grad_values.zero_()
         else:
             self.grad_values.copy_(by_values)
-        self.decoder.backward(grad_outputs, self.grad_values[:, self.decoded])
-        for layer, (grad_prior, grad_message) in enumerate(self.grads):
-            grads = grad_prior, grad_message
-            self.units[layer].backward(self.grad_values, kl_weights, *grads)
-            self.priors[layer].backward(grad_prior, self.grad_values[:, self.above[layer]])
-        return [grad_message for _, grad_message in self.grads]
+        self.decoder.backward(grad_outputs, self.grad_decoded)
+        found = []
+        for prior, units, grad_above in zip(self.priors, self.units, self.grad_above, strict=True):
+            grad_prior, grad_message = units.backward(kl_weights)
+            prior.backward(grad_prior, grad_above)
+            found.append(grad_message)
+        return found
 
 
 def _units_for(like: Tensor) -> Callable[..., Units | CompiledUnits]:

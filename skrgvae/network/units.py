@@ -39,25 +39,34 @@ class Units:
         Where the layer's units stand in the matrices of all layers' units.
     lowest : float
         Smallest location of a prior.
+    values, grad_values : Tensor of shape (n_rows, n_units of all layers)
+        The samples, and the gradient of what is differentiated by them.
+    kl : Tensor of shape (n_units of all layers,)
+        Mean over the rows.
     """
 
-    def __init__(self, n_rows: int, columns: slice, lowest: float) -> None:
-        self.columns, self.lowest = columns, lowest
-        n_numbers = n_rows * (columns.stop - columns.start)
-        n_pieces = -(-n_numbers // (PIECE * max(1, torch.get_num_threads())))
-        step = -(-n_rows // n_pieces)
-        self.pieces = [slice(start, start + step) for start in range(0, n_rows, step)]
-
-    def forward(
+    def __init__(
         self,
-        prior: Tensor,
-        message: Tensor,
-        informed: Tensor | None,
-        noise: Tensor,
+        n_rows: int,
+        columns: slice,
+        lowest: float,
         values: Tensor,
         kl: Tensor,
+        grad_values: Tensor,
     ) -> None:
-        """Write the layer's sample, and the KL of its units, to the last two arguments.
+        self.columns, self.lowest = columns, lowest
+        self.values, self.grad_values = values[:, columns], grad_values[:, columns]
+        self.kl = kl[columns]
+        n_units = len(self.kl)
+        n_pieces = -(-n_rows * n_units // (PIECE * max(1, torch.get_num_threads())))
+        step = -(-n_rows // n_pieces)
+        self.pieces = [slice(start, start + step) for start in range(0, n_rows, step)]
+        self.grads = values.new_empty(2, n_rows, 2 * n_units)
+
+    def forward(
+        self, prior: Tensor, message: Tensor, informed: Tensor | None, noise: Tensor
+    ) -> None:
+        """Write the layer's samples and its KL.
 
         Parameters
         ----------
@@ -65,20 +74,21 @@ class Units:
             Locations, and beside them the logarithms of scales or precisions.
         informed : Tensor of shape (n_rows, 1) or None
             False where the message has no precision.
-        noise, values, kl : Tensor of shape (n_rows, n_units of all layers)
+        noise : Tensor of shape (n_rows, n_units of all layers)
         """
-        self.prior, self.message, self.values = prior, message, values[:, self.columns]
+        self.prior, self.message = prior, message
+        self.kl.zero_()
         self.kept = [
             self._forward_piece(
                 prior[rows],
                 message[rows],
                 None if informed is None else informed[rows],
                 noise[rows, self.columns],
-                values[rows, self.columns],
-                kl[rows, self.columns],
+                self.values[rows],
             )
             for rows in self.pieces
         ]
+        self.kl /= len(prior)
 
     def _forward_piece(
         self,
@@ -87,7 +97,6 @@ class Units:
         informed: Tensor | None,
         noise: Tensor,
         values: Tensor,
-        kl: Tensor,
     ) -> _Kept:
         loc_p, raw_scale_p = prior.chunk(2, dim=1)
         loc, raw_precision = message.chunk(2, dim=1)
@@ -103,31 +112,27 @@ class Units:
         scale_q = total.rsqrt_().mul_(scale_p)
         deviation = scale_q * noise
         torch.add(loc_q, deviation, out=values).relu_()
-        found, slopes = rectified_gaussian_kl_and_slopes(loc_q, scale_q, loc_p, scale_p)
+        kl, slopes = rectified_gaussian_kl_and_slopes(loc_q, scale_q, loc_p, scale_p)
         assert slopes is not None
-        kl.copy_(found)
+        self.kl += kl.sum(dim=0)
         return _Kept(gain, gap, deviation, slopes)
 
-    def backward(
-        self, grad_values: Tensor, kl_weights: Tensor, grad_prior: Tensor, grad_message: Tensor
-    ) -> None:
-        """Write the gradients of prior and message to the last two arguments.
+    def backward(self, kl_weights: Tensor) -> Tensor:
+        """Gradients of prior and message, (2, n_rows, 2 n_units).
 
         Parameters
         ----------
-        grad_values : Tensor of shape (n_rows, n_units of all layers)
         kl_weights : Tensor of shape (n_units of all layers,)
             Of the KL of every unit in what is differentiated, the same in all rows.
-        grad_prior, grad_message : Tensor of shape (n_rows, 2 n_units)
         """
         weights = kl_weights[self.columns]
         for rows, (gain, gap, deviation, slopes) in zip(self.pieces, self.kept, strict=True):
             by_loc_q, by_scale_q, by_loc_p, by_scale_p = (slope.mul_(weights) for slope in slopes)
             loc_p, raw_scale_p = self.prior[rows].chunk(2, dim=1)
             raw_precision = self.message[rows].chunk(2, dim=1)[1]
-            grad_loc_p, grad_scale_p = grad_prior[rows].chunk(2, dim=1)
-            grad_loc, grad_precision = grad_message[rows].chunk(2, dim=1)
-            grad_merged = where_above(grad_values[rows, self.columns], self.values[rows], 0.0)
+            grad_loc_p, grad_scale_p = self.grads[0, rows].chunk(2, dim=1)
+            grad_loc, grad_precision = self.grads[1, rows].chunk(2, dim=1)
+            grad_merged = where_above(self.grad_values[rows], self.values[rows], 0.0)
             grad_spread = deviation.mul_(grad_merged)  # of the logarithm of scale_q
             grad_spread += by_scale_q
             grad_merged += by_loc_q
@@ -139,6 +144,7 @@ class Units:
             grad_spread.add_(grad_evidence, alpha=2).add_(by_scale_p)
             grad_scale_p.copy_(_where_inside(grad_spread, raw_scale_p))
             grad_precision.copy_(_where_inside(grad_evidence, raw_precision))
+        return self.grads
 
 
 def where_above(grad: Tensor, x: Tensor, threshold: float) -> Tensor:

@@ -77,7 +77,7 @@ class Trainer:
         self.schedule = schedule
         self.settings = settings
         self.flat = flatten_parameters(module)
-        self.optimizer = OPTIMIZERS[settings.optimizer]([self.flat], lr=schedule.learning_rate)
+        self.optimizer = OPTIMIZERS[settings.optimizer](self.flat)
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator(device=self.flat.device).manual_seed(seed)
         self.step = 0
@@ -120,14 +120,13 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on beside the module's own state, without tensors."""
-        optimizer = self.optimizer.state_dict()["state"].get(0, {})
         return {
             "step": self.step,
             "rate_factor": self.rate_factor,
             "dropped": self.dropped,
             "rng": self.rng.bit_generator.state,
             "generator": self.generator.get_state().cpu().numpy(),
-            "optimizer": {name: value.cpu().numpy().copy() for name, value in optimizer.items()},
+            "optimizer": self.optimizer.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -137,9 +136,7 @@ class Trainer:
         self.dropped = state["dropped"]
         self.rng.bit_generator.state = state["rng"]
         self.generator.set_state(torch.tensor(state["generator"]))
-        moments = {name: torch.tensor(value) for name, value in state["optimizer"].items()}
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": {0: moments}, "param_groups": groups})
+        self.optimizer.load_state(state["optimizer"])
 
     def noise(self, n_rows: int) -> Tensor:
         """Standard normal noise of all layers side by side, (n_rows, n_units of all layers)."""
@@ -163,9 +160,7 @@ class Trainer:
             self._drop(last_buffers)
             return None
         self.dropped = 0
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        self.optimizer.step(rate)
         return float(summary.reconstruction), summary.kl.double().cpu().numpy()
 
     def _write_gradients(self, batch: Tensor, kl_weight: float) -> tuple[Tensor, BatchSummary]:

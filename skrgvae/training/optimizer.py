@@ -2,20 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Mapping
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from skrgvae import compiled
 
-BETA, DECAY, EPSILON = 0.9, 0.999, 1e-8
+# Weight of the past in the mean of the gradients, and what is added to their size.
+BETA, EPSILON = 0.9, 1e-8
 
 
-class Adamax(torch.optim.Optimizer):
-    """Adamax (Kingma and Ba 2015, "Adam: a method for stochastic optimization", section 7.1).
+class Moments:
+    """What both optimisers keep of the gradients of one vector, and torch's kernel for the step.
+
+    Parameters
+    ----------
+    values : nn.Parameter of shape (n_entries,)
+        With its `grad`.
+    """
+
+    def __init__(self, values: nn.Parameter) -> None:
+        self.values = values
+        self.n_steps = torch.zeros((), device=values.device)
+        self.mean = torch.zeros_like(values, requires_grad=False)
+        self.square = torch.zeros_like(values, requires_grad=False)
+
+    def state(self) -> dict[str, NDArray]:
+        """Copies as arrays; empty before the first step."""
+        if not self.n_steps:
+            return {}
+        parts = {"step": self.n_steps, "mean": self.mean, "square": self.square}
+        return {name: part.cpu().numpy().copy() for name, part in parts.items()}
+
+    def load_state(self, state: Mapping[str, NDArray]) -> None:
+        """Go on from what `state` gave."""
+        for name, part in (("step", self.n_steps), ("mean", self.mean), ("square", self.square)):
+            part.copy_(torch.as_tensor(state[name])) if state else part.zero_()
+
+    def _torchs_step(self, rate: float, beta2: float, newest: Tensor | None = None) -> None:
+        assert self.values.grad is not None
+        adam(
+            [self.values],
+            [self.values.grad],
+            [self.mean],
+            [self.square if newest is None else newest],
+            [] if newest is None else [self.square],
+            [self.n_steps],
+            amsgrad=newest is not None,
+            beta1=BETA,
+            beta2=beta2,
+            lr=rate,
+            weight_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
+            foreach=False,
+            fused=True,
+        )
+
+
+class Adam(Moments):
+    """Adam (Kingma and Ba 2015, "Adam: a method for stochastic optimization")."""
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Move the values."""
+        self._torchs_step(rate, beta2=0.999)
+
+
+class Adamax(Moments):
+    """Adamax (the same, section 7.1).
 
     ::
 
@@ -25,65 +83,34 @@ class Adamax(torch.optim.Optimizer):
 
     A step takes one pass over the memory. AMSGrad keeps the largest second moment so far; with a
     second moment that forgets all but the last gradient, this is the square of norm_t, but for
-    the decay: torch's fused kernel for it does the work where there is no compiled code.
+    the decay: torch's kernel for it does the work where there is no compiled code.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        super().__init__(parameters, {"lr": lr})
-        self.newest: dict[Tensor, Tensor] = {}  # second moments, of the last gradient alone
+    decay = 0.999**2
+
+    def __init__(self, values: nn.Parameter) -> None:
+        super().__init__(values)
+        self.newest: Tensor | None = None
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Take a step; there is no closure to call."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                state = self.state[parameter]
-                if not state:
-                    state["step"] = torch.zeros((), device=parameter.device)
-                    state["mean"] = torch.zeros_like(parameter)
-                    state["square"] = torch.zeros_like(parameter)
-                step, mean, square = state["step"], state["mean"], state["square"]
-                if compiled.available(parameter):
-                    from skrgvae.compiled import adamax
+    def step(self, rate: float) -> None:
+        """Move the values."""
+        if compiled.available(self.values):
+            from skrgvae.compiled import adamax
 
-                    step += 1
-                    rate = group["lr"] / (1 - BETA ** step.item())
-                    vectors = parameter, parameter.grad, mean, square
-                    adamax.step(*vectors, BETA, DECAY**2, rate, EPSILON)
-                    continue
-                square.mul_(DECAY**2)
-                if parameter not in self.newest:
-                    self.newest[parameter] = torch.zeros_like(parameter)
-                adam(
-                    [parameter],
-                    [parameter.grad],
-                    [mean],
-                    [self.newest[parameter]],
-                    [square],
-                    [step],
-                    amsgrad=True,
-                    beta1=BETA,
-                    beta2=0.0,
-                    lr=group["lr"],
-                    weight_decay=0.0,
-                    eps=EPSILON,
-                    maximize=False,
-                    foreach=False,
-                    fused=True,
-                )
+            assert self.values.grad is not None
+            self.n_steps += 1
+            vectors = self.values, self.values.grad, self.mean, self.square
+            corrected = rate / (1 - BETA ** int(self.n_steps))
+            adamax.step(*vectors, BETA, self.decay, corrected, EPSILON)
+            return
+        if self.newest is None:
+            self.newest = torch.zeros_like(self.mean)
+        self.square.mul_(self.decay)
+        self._torchs_step(rate, beta2=0.0, newest=self.newest)
 
 
-class Adam(torch.optim.Adam):
-    """Adam in a single pass over the memory."""
-
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        super().__init__(parameters, lr=lr, fused=True)
-
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adamax": Adamax,
-    "adam": Adam,
-}
+OPTIMIZERS: dict[str, type[Adam] | type[Adamax]] = {"adamax": Adamax, "adam": Adam}
 
 
 def flatten_parameters(module: nn.Module) -> nn.Parameter:
