@@ -53,7 +53,7 @@ def exp(x):
 
 @compiled
 def log(x):
-    """log(x) for positive normal x (coefficients of Cephes, S. Moshier)."""
+    """log(x) for positive normal x, and for no other (coefficients of Cephes, S. Moshier)."""
     bits = f(x).view(np.int32)
     exponent = i((bits - ROOT_HALF) >> EXPONENT)
     m = i(bits - i(exponent << EXPONENT)).view(np.float32) - ONE
