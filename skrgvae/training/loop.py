@@ -154,16 +154,13 @@ class Trainer:
         kl_weight = self.schedule.kl_weight_at(self.step)
         loss, summary = self._write_gradients(batch, kl_weight)
         self.step += 1
-        assert self.flat.grad is not None
-        # Finite, and no entry so large that its square would overflow in the optimiser.
-        if not math.isfinite(float(loss + torch.dot(self.flat.grad, self.flat.grad))):
+        if not (math.isfinite(loss) and self.optimizer.step(rate)):
             self._drop(last_buffers)
             return None
         self.dropped = 0
-        self.optimizer.step(rate)
         return float(summary.reconstruction), summary.kl.double().cpu().numpy()
 
-    def _write_gradients(self, batch: Tensor, kl_weight: float) -> tuple[Tensor, BatchSummary]:
+    def _write_gradients(self, batch: Tensor, kl_weight: float) -> tuple[float, BatchSummary]:
         """Loss of a batch and its terms of the bound; the gradients are left in the buffer."""
         noise = self.noise(len(batch))
         fused = self._fused_pass(len(batch))
@@ -172,10 +169,10 @@ class Trainer:
             options = self.settings.free_bits, self.settings.sparsity_penalty
             loss, summary = objective(terms, kl_weight, *options)
             write_gradients(loss, self.module, self.flat)
-            return loss.detach(), summary
+            return loss.item(), summary
         loss, summary, slopes = self.objective(fused.forward(batch, noise), kl_weight)
         fused.backward(*slopes)
-        return loss, summary
+        return loss.item(), summary
 
     def _fused_pass(self, n_rows: int) -> FusedPass | None:
         """The module's own one for so many rows, if it has any."""

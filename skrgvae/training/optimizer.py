@@ -13,6 +13,8 @@ from skrgvae import compiled
 
 # Weight of the past in the mean of the gradients, and what is added to their size.
 BETA, EPSILON = 0.9, 1e-8
+# Of Adamax: what a largest square of a gradient keeps of itself from step to step.
+DECAY = 0.999**2
 
 
 class Moments:
@@ -42,8 +44,12 @@ class Moments:
         for name, part in (("step", self.n_steps), ("mean", self.mean), ("square", self.square)):
             part.copy_(torch.as_tensor(state[name])) if state else part.zero_()
 
-    def _torchs_step(self, rate: float, beta2: float, newest: Tensor | None = None) -> None:
+    def _torchs_step(self, rate: float, beta2: float, newest: Tensor | None = None) -> bool:
         assert self.values.grad is not None
+        if not torch.isfinite(torch.dot(self.values.grad, self.values.grad)):
+            return False
+        if newest is not None:
+            self.square.mul_(DECAY)
         adam(
             [self.values],
             [self.values.grad],
@@ -61,15 +67,16 @@ class Moments:
             foreach=False,
             fused=True,
         )
+        return True
 
 
 class Adam(Moments):
     """Adam (Kingma and Ba 2015, "Adam: a method for stochastic optimization")."""
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Move the values."""
-        self._torchs_step(rate, beta2=0.999)
+    def step(self, rate: float) -> bool:
+        """Move the values; False where gradients can't be squared, which move nothing."""
+        return self._torchs_step(rate, beta2=0.999)
 
 
 class Adamax(Moments):
@@ -86,15 +93,13 @@ class Adamax(Moments):
     the decay: torch's kernel for it does the work where there is no compiled code.
     """
 
-    decay = 0.999**2
-
     def __init__(self, values: nn.Parameter) -> None:
         super().__init__(values)
         self.newest: Tensor | None = None
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Move the values."""
+    def step(self, rate: float) -> bool:
+        """Move the values; False where gradients can't be squared, which move nothing."""
         if compiled.available(self.values):
             from skrgvae.compiled import adamax
 
@@ -102,12 +107,10 @@ class Adamax(Moments):
             self.n_steps += 1
             vectors = self.values, self.values.grad, self.mean, self.square
             corrected = rate / (1 - BETA ** int(self.n_steps))
-            adamax.step(*vectors, BETA, self.decay, corrected, EPSILON)
-            return
+            return adamax.step(*vectors, BETA, DECAY, corrected, EPSILON)
         if self.newest is None:
             self.newest = torch.zeros_like(self.mean)
-        self.square.mul_(self.decay)
-        self._torchs_step(rate, beta2=0.0, newest=self.newest)
+        return self._torchs_step(rate, beta2=0.0, newest=self.newest)
 
 
 OPTIMIZERS: dict[str, type[Adam] | type[Adamax]] = {"adamax": Adamax, "adam": Adam}

@@ -154,9 +154,13 @@ def test_bernoulli_of_what_is_no_number():
 
 def test_adamax_of_what_is_no_number():
     vectors = [torch.ones(3) for _ in range(4)]
-    vectors[1][1] = torch.nan
-    adamax.step(*vectors, 0.9, 0.998, 0.1, 1e-8)
-    assert vectors[0].isnan().tolist() == [False, True, False]
+    assert adamax.step(*vectors, 0.9, 0.998, 0.1, 1e-8)
+    before = [vector.clone() for vector in vectors]
+    for bad in (torch.nan, torch.inf, -1e20):
+        vectors[1][1] = bad
+        assert not adamax.step(*vectors, 0.9, 0.998, 0.1, 1e-8)
+        assert all(torch.isfinite(vector).all() for vector in (vectors[0], *vectors[2:]))
+        assert vectors[2][1] < before[2][1]  # the others go on
 
 
 @pytest.mark.parametrize("compiles", [True, False])
