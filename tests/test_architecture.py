@@ -28,9 +28,10 @@ MAY_IMPORT = {
     "sizes": set(),
     "resolve": {"sizes"},
     "torch_modes": set(),
-    "likelihoods": {"data.sources", "data.summary", "distributions"},
-    "network": {"distributions", "likelihoods"},
-    "training": {"data.sources", "distributions", "network.records"},
+    "compiled": {"distributions"},
+    "likelihoods": {"compiled", "data.sources", "data.summary", "distributions"},
+    "network": {"compiled", "distributions", "likelihoods"},
+    "training": {"compiled", "data.sources", "distributions", "network.records"},
     "model": {
         "data.sources",
         "distributions",
@@ -106,7 +107,9 @@ NEEDS_NO_TORCH = {
 }
 
 # Extras: never needed to import a module of the package.
-OPTIONAL = {"matplotlib", "pandas", "polars", "pyarrow"}
+OPTIONAL = {"matplotlib", "numba", "pandas", "polars", "pyarrow"}
+# Modules that are nothing without an extra, and are themselves imported where it is there.
+NEED_AN_EXTRA = {"skrgvae.compiled": "numba"}
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,8 @@ def complaint(module: str, found: Import) -> str | None:
     if outside != PACKAGE:
         if is_private_sklearn(found.target) and part != "_sklearn_compat":
             return "private and versioned parts of scikit-learn belong in _sklearn_compat.py"
+        if NEED_AN_EXTRA.get(module.rpartition(".")[0]) == outside:
+            return None
         if outside in OPTIONAL and found.at_top:
             return f"{outside} is an extra: import it in the function that needs it"
         numerical = outside in NUMERICS or outside in sys.stdlib_module_names

@@ -114,7 +114,7 @@ def test_dropped_steps_are_remembered(X, tmp_path, stop_at, monkeypatch):
     noise = Trainer.noise
 
     def spoilt_once(self, n_rows):
-        return [values * (np.nan if self.step == 1 else 1.0) for values in noise(self, n_rows)]
+        return noise(self, n_rows) * (np.nan if self.step == 1 else 1.0)
 
     monkeypatch.setattr(Trainer, "noise", spoilt_once)
     plain = encoder().fit(X)

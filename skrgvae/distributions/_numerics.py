@@ -24,7 +24,7 @@ UNDERFLOW = 50.0
 # error is smallest, by iteratively reweighted least squares on 3000 Chebyshev nodes of
 # (t - 2.5) / (t + 2.5) against scipy.special.erfcx, then expanded into a continued fraction with
 # mpmath. Relative error 4.2e-8 in exact arithmetic, at most 3.3e-7 (rms 6e-8) in float32.
-_TAIL_FRACTION = (
+TAIL_FRACTION = (
     (0.39894229729492225, 2.005570663788113e-05),
     (0.9984032867873018, -0.052195070076323916),
     (2.9515489354427067, 3.8579328023219137),
@@ -42,9 +42,9 @@ def scaled_tail(t: Tensor) -> Tensor:
     if t.dtype == torch.float64:
         return torch.special.erfcx(t * math.sqrt(0.5)).mul_(0.5)
     one = t.new_ones(())
-    coefficient, shift = _TAIL_FRACTION[-1]
+    coefficient, shift = TAIL_FRACTION[-1]
     level = t + shift
-    for outer_coefficient, outer_shift in reversed(_TAIL_FRACTION[:-1]):
+    for outer_coefficient, outer_shift in reversed(TAIL_FRACTION[:-1]):
         level = torch.addcdiv(t, one, level, value=coefficient).add_(outer_shift)
         coefficient = outer_coefficient
     return level.reciprocal_().mul_(coefficient)

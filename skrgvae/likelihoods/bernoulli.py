@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from skrgvae import compiled
 from skrgvae.data.summary import Summary
 from skrgvae.likelihoods.family import DTYPE, Family, Observed, blank
 
@@ -57,6 +58,11 @@ class Bernoulli(Family):
     def log_prob_and_slopes(
         self, observed: Observed, outputs: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        if observed.known is None and compiled.available(outputs):
+            from skrgvae.compiled import bernoulli
+
+            rows, slope = bernoulli.log_prob_and_slopes(observed.values, outputs)
+            return rows, (slope,)
         # log p = x y - max(y, 0) + log max(p, 1 - p) for the output y and p = sigmoid(y).
         values, known = observed
         slope = torch.sigmoid(outputs)

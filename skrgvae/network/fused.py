@@ -8,29 +8,39 @@ hand; and they are written to where the optimiser reads them, as no graph is the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from skrgvae import compiled
 from skrgvae.likelihoods import ColumnLikelihood
 from skrgvae.network.bottom_up import BottomUp
-from skrgvae.network.modules import VARIANCE_FLOOR, Affine, BatchNorm, Hidden
+from skrgvae.network.modules import LOG_RANGE, VARIANCE_FLOOR, Affine, BatchNorm, Hidden
 from skrgvae.network.records import SampledTerms
 from skrgvae.network.top_down import LOWEST_PRIOR, LayerPrior, Step, TopDown, TopPrior
-from skrgvae.network.units import UnitGradients, UnitInputs, Units
+from skrgvae.network.units import Units, where_above
+
+if TYPE_CHECKING:
+    from skrgvae.compiled.norm import CompiledNorm
+    from skrgvae.compiled.units import CompiledUnits
 
 
 class FusedPass:
     """Terms of the bound for batches of one number of rows, and their gradients.
 
-    Its results are overwritten by the next call.
+    All that is as long as the rows are many is made once. What `forward` returns is overwritten
+    by the next call.
 
     Parameters
     ----------
     likelihood : ColumnLikelihood
     bottom_up : BottomUp
     top_down : TopDown
+        The parameters of all three must have their `grad`, and keep their storage.
     n_rows : int
     """
 
@@ -38,17 +48,17 @@ class FusedPass:
         self, likelihood: ColumnLikelihood, bottom_up: BottomUp, top_down: TopDown, n_rows: int
     ) -> None:
         self.likelihood = likelihood
-        self.up = _Upward(bottom_up)
+        self.up = _Upward(bottom_up, n_rows)
         self.down = _Downward(top_down, n_rows)
 
     @torch.no_grad()
-    def forward(self, table: Tensor, noise: Sequence[Tensor]) -> SampledTerms:
+    def forward(self, table: Tensor, noise: Tensor) -> SampledTerms:
         """Terms of the bound for rows in data units, by one joint sample per row.
 
         Parameters
         ----------
         table : Tensor of shape (n_rows, n_columns)
-        noise : sequence of Tensor of shape (n_rows, n_units), bottom first
+        noise : Tensor of shape (n_rows, n_units of all layers)
         """
         observed = self.likelihood.observe(table)
         messages = self.up.forward(self.likelihood.inputs(observed))
@@ -60,15 +70,15 @@ class FusedPass:
     def backward(
         self, by_log_likelihood: float, by_kl: Tensor, by_values: Tensor | None = None
     ) -> None:
-        """Write the gradient of all parameters to their `grad`, which must be there.
+        """Write the gradients of all parameters to their `grad`.
 
         Parameters
         ----------
         by_log_likelihood : float
             Slope of what is differentiated by the log-likelihood of each row.
-        by_kl : Tensor of shape (n_units,)
-            The same by the KL of every unit of all layers, in each row.
-        by_values : Tensor of shape (n_rows, n_units) or None
+        by_kl : Tensor of shape (n_units of all layers,)
+            The same by the KL of each unit in each row.
+        by_values : Tensor of shape (n_rows, n_units of all layers) or None
             The same by the values; None: zeros.
         """
         by_outputs, *by_parameters = self.slopes
@@ -78,83 +88,114 @@ class FusedPass:
         self.up.backward(by_messages)
 
 
+def _gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
 class _Affine:
     """y = x W^T + b."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, n_rows: int) -> None:
         assert isinstance(module, Affine)
-        self.weight, self.bias = module.weight, module.bias
+        self.weight, self.bias = module.weight.detach(), module.bias.detach()
+        self.grad_weight, self.grad_bias = _gradient(module.weight), _gradient(module.bias)
+        self.transposed = self.weight.t()
+        self.out = self.weight.new_empty(n_rows, len(self.bias))
 
     def forward(self, x: Tensor) -> Tensor:
         self.x = x
-        return torch.addmm(self.bias, x, self.weight.t())
+        return torch.addmm(self.bias, x, self.transposed, out=self.out)
 
     def backward(self, grad: Tensor) -> None:
         """Gradients of the parameters."""
-        torch.mm(grad.t(), self.x, out=self.weight.grad)
-        torch.sum(grad, dim=0, out=self.bias.grad)
+        torch.mm(grad.t(), self.x, out=self.grad_weight)
+        torch.sum(grad, dim=0, out=self.grad_bias)
 
 
 class _Norm:
-    """What `BatchNorm` does, or nothing in its place."""
+    """What `BatchNorm` does, or nothing in its place, to the first columns of a matrix."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module if isinstance(module, BatchNorm) else None
-
-    def forward(self, x: Tensor) -> Tensor:
+        self.compiled: CompiledNorm | None = None
         if self.module is None:
-            return x
+            return
+        gain, shift = self.module.gain, self.module.shift
+        self.state = gain.detach(), shift.detach(), *self.module.running()
+        self.grads = (_gradient(gain), _gradient(shift)) if gain.requires_grad else ()
+        if compiled.available(gain):
+            from skrgvae.compiled.norm import CompiledNorm
+
+            self.compiled = CompiledNorm(self.state, VARIANCE_FLOOR)
+
+    def forward(self, x: Tensor) -> None:
+        """Put the results in the place of the values."""
+        self.out = x
+        if self.module is None:
+            return
         self.use_batch, momentum = self.module.count(x)
-        self.x = x.contiguous()  # for other layouts torch takes a slow path
-        out: Tensor
+        if self.compiled is not None and self.use_batch:
+            self.compiled.forward(x, momentum)
+            return
+        part = x[:, : len(self.state[0])]
+        self.x = part.clone(memory_format=torch.contiguous_format)  # others take a slow path
         out, self.mean, self.inverse_deviation = torch.ops.aten.native_batch_norm(
-            self.x, *self._state(), self.use_batch, momentum, VARIANCE_FLOOR
+            self.x, *self.state, self.use_batch, momentum, VARIANCE_FLOOR
         )
-        return out
+        part.copy_(out)
 
-    def backward(self, grad: Tensor) -> Tensor:
-        """Gradient of the input."""
-        if self.module is None:
-            return grad
-        grad_x: Tensor
-        gain, shift, *running = self._state()
-        learned = gain.requires_grad
-        grad_x, grad_gain, grad_shift = torch.ops.aten.native_batch_norm_backward(
-            grad,
-            self.x,
-            gain,
-            *running,
-            self.mean,
-            self.inverse_deviation,
-            self.use_batch,
-            VARIANCE_FLOOR,
-            [True, learned, learned],
-        )
-        if gain.grad is not None and shift.grad is not None:
-            gain.grad.copy_(grad_gain)
-            shift.grad.copy_(grad_shift)
-        return grad_x
+    def backward(self, grad: Tensor, from_rectified: Tensor | None = None) -> None:
+        """Put the gradients of the values in the place of those of the results.
 
-    def _state(self) -> tuple[Tensor, ...]:
-        module = self.module
-        assert module is not None
-        return module.gain, module.shift, module.running_mean, module.running_variance
+        Parameters
+        ----------
+        grad : Tensor of the shape of x
+        from_rectified : Tensor of shape (n_rows, n_units) or None
+            Gradient of the rectified results, which is to be added.
+        """
+        if self.compiled is not None and self.use_batch:
+            slopes = self.compiled.backward(grad, from_rectified)
+        else:
+            if from_rectified is not None:
+                n_units = from_rectified.shape[1]
+                grad[:, :n_units] += where_above(from_rectified, self.out[:, :n_units], 0.0)
+            if self.module is None:
+                return
+            gain, _, *running = self.state
+            part, learned = grad[:, : len(gain)], bool(self.grads)
+            grad_x, *slopes = torch.ops.aten.native_batch_norm_backward(
+                part.contiguous(),
+                self.x,
+                gain,
+                *running,
+                self.mean,
+                self.inverse_deviation,
+                self.use_batch,
+                VARIANCE_FLOOR,
+                [True, learned, learned],
+            )
+            part.copy_(grad_x)
+        for gradient, slope in zip(self.grads, slopes, strict=False):
+            gradient.copy_(slope)
 
 
 class _Hidden:
     """Affine, normalised, rectified."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, n_rows: int) -> None:
         assert isinstance(module, Hidden)
-        self.affine, self.norm = _Affine(module.affine), _Norm(module.norm)
+        self.affine, self.norm = _Affine(module.affine, n_rows), _Norm(module.norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.out = self.norm.forward(self.affine.forward(x)).relu_()
-        return self.out
+        self.out = self.affine.forward(x)
+        self.norm.forward(self.out)
+        return self.out.relu_()
 
     def backward(self, grad: Tensor) -> Tensor:
         """Gradient of the affine map's result."""
-        grad = self.norm.backward(_where_above(grad, self.out))
+        grad = where_above(grad, self.out, 0.0)
+        self.norm.backward(grad)
         self.affine.backward(grad)
         return grad
 
@@ -162,9 +203,10 @@ class _Hidden:
 class _Step:
     """An optional hidden layer, then an affine head."""
 
-    def __init__(self, module: Step) -> None:
-        self.hidden = _Hidden(module.hidden) if isinstance(module.hidden, Hidden) else None
-        self.head = _Affine(module.head)
+    def __init__(self, module: Step, n_rows: int) -> None:
+        deep = isinstance(module.hidden, Hidden)
+        self.hidden = _Hidden(module.hidden, n_rows) if deep else None
+        self.head = _Affine(module.head, n_rows)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head.forward(x if self.hidden is None else self.hidden.forward(x))
@@ -182,41 +224,43 @@ class _Step:
 class _Message:
     """The map from what a layer reads to its message.
 
-    `head` holds the pseudo-observations before they are normalised, and behind them the
-    logarithms of the precisions.
+    A message has pseudo-observations, and beside them the logarithms of their precisions.
     """
 
-    def __init__(self, head: nn.Module, norm: nn.Module) -> None:
-        self.affine, self.norm = _Affine(head), _Norm(norm)
+    def __init__(self, head: nn.Module, norm: nn.Module, n_rows: int) -> None:
+        self.affine, self.norm = _Affine(head, n_rows), _Norm(norm)
+        self.loc = self.affine.out.chunk(2, dim=1)[0]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Pseudo-observations and raw precisions."""
-        loc, raw_precision = self.affine.forward(x).chunk(2, dim=1)
-        self.loc = self.norm.forward(loc)
-        return self.loc, raw_precision
+    def forward(self, x: Tensor) -> Tensor:
+        """The message, (n_rows, 2 n_units)."""
+        message = self.affine.forward(x)
+        self.norm.forward(message)
+        return message
 
-    def backward(self, grad_loc: Tensor, grad: Tensor) -> None:
+    def backward(self, grad: Tensor, from_above: Tensor | None) -> None:
         """Gradients of the parameters.
 
         Parameters
         ----------
-        grad_loc : Tensor of shape (n_rows, n_units)
         grad : Tensor of shape (n_rows, 2 n_units)
-            Its second half holds the gradient of the raw precisions; the first is free.
+            Of the message; its first half comes to hold that before the normalisation.
+        from_above : Tensor of shape (n_rows, n_units) or None
+            Of the rectified pseudo-observations.
         """
-        grad[:, : grad_loc.shape[1]] = self.norm.backward(grad_loc)
+        self.norm.backward(grad, from_above)
         self.affine.backward(grad)
 
 
 class _Upward:
     """The bottom-up pass."""
 
-    def __init__(self, module: BottomUp) -> None:
-        self.hidden = [_Hidden(hidden) for hidden in module.hidden]
-        self.messages = [_Message(*pair) for pair in zip(module.heads, module.norms, strict=True)]
+    def __init__(self, module: BottomUp, n_rows: int) -> None:
+        self.hidden = [_Hidden(hidden, n_rows) for hidden in module.hidden]
+        pairs = zip(module.heads, module.norms, strict=True)
+        self.messages = [_Message(head, norm, n_rows) for head, norm in pairs]
 
-    def forward(self, inputs: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Pseudo-observations and raw precisions of all layers, bottom first."""
+    def forward(self, inputs: Tensor) -> list[Tensor]:
+        """Messages to all layers, bottom first."""
         found = []
         below = inputs
         for layer, message in enumerate(self.messages):
@@ -227,14 +271,12 @@ class _Upward:
                 below = message.loc.relu()
         return found
 
-    def backward(self, grads: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """Gradients of the parameters from the arguments of `_Message.backward`."""
+    def backward(self, grads: Sequence[Tensor]) -> None:
+        """Gradients of the parameters from those of the messages."""
         from_above: Tensor | None = None  # gradient of what a layer hands to the next one
         for layer in reversed(range(len(grads))):
-            message, (grad_loc, grad) = self.messages[layer], grads[layer]
-            if from_above is not None and not self.hidden:
-                grad_loc += _where_above(from_above, message.loc)
-            message.backward(grad_loc, grad)
+            message, grad = self.messages[layer], grads[layer]
+            message.backward(grad, None if self.hidden else from_above)
             first = message.affine
             if self.hidden:
                 grad = torch.mm(grad, first.weight)
@@ -247,43 +289,43 @@ class _Upward:
 
 
 class _TopPrior:
-    """Location and logarithm of the scale of the top layer."""
+    """Locations of the top layer, and beside them the logarithms of its scales."""
 
-    def __init__(self, module: TopPrior) -> None:
-        self.loc, self.raw_scale = module.loc, module.raw_scale
+    lowest = -math.inf
 
-    def forward(self, above: Tensor) -> tuple[Tensor, Tensor]:
-        """Both for the values of the layers above."""
-        shape = len(above), len(self.loc)
-        return self.loc.expand(shape), self.raw_scale.expand(shape)
+    def __init__(self, module: TopPrior, n_rows: int) -> None:
+        self.parts = module.loc.detach(), module.raw_scale.detach()
+        self.grads = _gradient(module.loc), _gradient(module.raw_scale)
+        self.out = self.parts[0].new_empty(n_rows, 2 * len(module.loc))
+
+    def forward(self, above: Tensor) -> Tensor:
+        """Both for the values of the layers above, (n_rows, 2 n_units)."""
+        for half, part in zip(self.out.chunk(2, dim=1), self.parts, strict=True):
+            half.copy_(part)
+        return self.out
 
     def backward(self, grad: Tensor, grad_above: Tensor) -> None:
-        """Gradients of the parameters, from those of location and raw scale side by side."""
-        grad_loc, grad_raw = grad.chunk(2, dim=1)
-        torch.sum(grad_loc, dim=0, out=self.loc.grad)
-        torch.sum(grad_raw, dim=0, out=self.raw_scale.grad)
+        """Gradients of the parameters."""
+        for half, gradient in zip(grad.chunk(2, dim=1), self.grads, strict=True):
+            torch.sum(half, dim=0, out=gradient)
 
 
 class _LayerPrior:
     """The same of a layer given those above it."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, n_rows: int) -> None:
         assert isinstance(module, LayerPrior)
-        self.step, self.norm, self.quiet = _Step(module.step), _Norm(module.norm), module.quiet
+        self.step, self.norm = _Step(module.step, n_rows), _Norm(module.norm)
+        self.lowest = LOWEST_PRIOR if module.quiet else -math.inf
 
-    def forward(self, above: Tensor) -> tuple[Tensor, Tensor]:
-        self.raw_loc, raw_scale = self.step.forward(above).chunk(2, dim=1)
-        if self.quiet:
-            return self.raw_loc.clamp(min=LOWEST_PRIOR), raw_scale
-        return self.norm.forward(self.raw_loc), raw_scale
+    def forward(self, above: Tensor) -> Tensor:
+        prior = self.step.forward(above)
+        self.norm.forward(prior)
+        return prior
 
     def backward(self, grad: Tensor, grad_above: Tensor) -> None:
         """The same; the gradient of the values above is added to `grad_above`."""
-        grad_loc = grad.chunk(2, dim=1)[0]
-        if self.quiet:
-            grad_loc.copy_(_where_above(grad_loc, self.raw_loc, LOWEST_PRIOR))
-        else:
-            grad_loc.copy_(self.norm.backward(grad_loc.contiguous()))
+        self.norm.backward(grad)
         self.step.backward(grad, grad_above)
 
 
@@ -294,58 +336,59 @@ class _Downward:
     """
 
     def __init__(self, module: TopDown, n_rows: int) -> None:
-        self.priors: list[_LayerPrior | _TopPrior] = [_LayerPrior(p) for p in module.priors]
-        self.priors.append(_TopPrior(module.top))
-        self.decoder = _Step(module.decoder)
-        sizes = module.layer_sizes
-        ends = [sum(sizes[: layer + 1]) for layer in range(len(sizes))]
-        self.columns = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+        self.priors: list[_LayerPrior | _TopPrior] = [
+            _LayerPrior(prior, n_rows) for prior in module.priors
+        ]
+        self.priors.append(_TopPrior(module.top, n_rows))
+        self.decoder = _Step(module.decoder, n_rows)
+        like, sizes = module.top.loc.detach(), module.layer_sizes
+        n_units, ends = sum(sizes), [sum(sizes[: layer + 1]) for layer in range(len(sizes))]
+        columns = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
         # What the prior of a layer reads (nothing for the top one), and the decoder.
-        nearest = [*self.columns[1:], slice(ends[-1], ends[-1])]
-        self.above = [slice(end, ends[-1]) for end in ends] if module.skip else nearest
-        self.decoded = slice(0, ends[-1]) if module.skip else self.columns[0]
-        self.units = [Units(n_rows, size) for size in sizes]
-        self.kl, self.values, self.grad_values = module.top.loc.new_empty(3, n_rows, ends[-1])
-        # Of the priors' and of the messages' heads.
-        self.grads = [module.top.loc.new_empty(2, n_rows, 2 * size) for size in sizes]
-        self.grad_locs = [module.top.loc.new_empty(n_rows, size) for size in sizes]
+        nearest = [*columns[1:], slice(n_units, n_units)]
+        above = [slice(end, n_units) for end in ends] if module.skip else nearest
+        decoded = slice(0, n_units) if module.skip else columns[0]
+        self.values, self.grad_values = like.new_zeros(2, n_rows, n_units)
+        self.above = [self.values[:, which] for which in above]
+        self.grad_above = [self.grad_values[:, which] for which in above]
+        self.decoded, self.grad_decoded = self.values[:, decoded], self.grad_values[:, decoded]
+        self.kl = like.new_empty(n_units)
+        make = _units_for(like)
+        self.units = [
+            make(n_rows, which, prior.lowest, self.values, self.kl, self.grad_values)
+            for which, prior in zip(columns, self.priors, strict=True)
+        ]
 
     def forward(
-        self,
-        messages: Sequence[tuple[Tensor, Tensor]],
-        informed: Tensor | None,
-        noise: Sequence[Tensor],
+        self, messages: Sequence[Tensor], informed: Tensor | None, noise: Tensor
     ) -> Tensor:
         """Outputs for the likelihood; beside them stand the values and the KL of all units."""
         for layer in reversed(range(len(messages))):
-            columns = self.columns[layer]
-            prior = self.priors[layer].forward(self.values[:, self.above[layer]])
-            inputs = UnitInputs(*prior, *messages[layer], informed, noise[layer])
-            self.units[layer].forward(inputs, self.values[:, columns], self.kl[:, columns])
-        return self.decoder.forward(self.values[:, self.decoded])
+            prior = self.priors[layer].forward(self.above[layer])
+            self.units[layer].forward(prior, messages[layer], informed, noise)
+        return self.decoder.forward(self.decoded)
 
     def backward(
         self, grad_outputs: Tensor, kl_weights: Tensor, by_values: Tensor | None
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Gradients of the parameters; returned are the arguments of `_Message.backward`."""
+    ) -> list[Tensor]:
+        """Gradients of the parameters; returned are those of the messages."""
         if by_values is None:
             self.grad_values.zero_()
         else:
             self.grad_values.copy_(by_values)
-        self.decoder.backward(grad_outputs, self.grad_values[:, self.decoded])
+        self.decoder.backward(grad_outputs, self.grad_decoded)
         found = []
-        for layer, columns in enumerate(self.columns):
-            (grad, grad_message), grad_loc = self.grads[layer], self.grad_locs[layer]
-            loc_p, raw_scale_p = grad.chunk(2, dim=1)
-            raw_precision = grad_message.chunk(2, dim=1)[1]
-            out = UnitGradients(loc_p, raw_scale_p, grad_loc, raw_precision)
-            self.units[layer].backward(self.grad_values[:, columns], kl_weights[columns], out)
-            self.priors[layer].backward(grad, self.grad_values[:, self.above[layer]])
-            found.append((grad_loc, grad_message))
+        for prior, units, grad_above in zip(self.priors, self.units, self.grad_above, strict=True):
+            grad_prior, grad_message = units.backward(kl_weights)
+            prior.backward(grad_prior, grad_above)
+            found.append(grad_message)
         return found
 
 
-def _where_above(grad: Tensor, x: Tensor, threshold: float = 0.0) -> Tensor:
-    """The gradient of a rectifier's input, from its input or its result."""
-    passed: Tensor = torch.ops.aten.threshold_backward(grad, x, threshold)
-    return passed
+def _units_for(like: Tensor) -> Callable[..., Units | CompiledUnits]:
+    """The quickest way to work on units of a tensor's dtype and on its device."""
+    if not compiled.available(like):
+        return Units
+    from skrgvae.compiled.units import CompiledUnits
+
+    return partial(CompiledUnits, widest=LOG_RANGE)

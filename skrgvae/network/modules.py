@@ -83,15 +83,17 @@ class BatchNorm(nn.Module):
         """Whether the moments are the batch's, and their weight in the running ones."""
         if not self.training or x.shape[0] < 2:
             return False, 0.0
-        self.n_batches += 1
-        return True, max(MOMENTUM, 1.0 / int(self.n_batches))
+        return True, max(MOMENTUM, 1.0 / int(self.n_batches.add_(1)))
+
+    def running(self) -> tuple[Tensor, Tensor]:
+        """Running mean and variance."""
+        return self.running_mean, self.running_variance
 
     def forward(self, x: Tensor) -> Tensor:
         use_batch, momentum = self.count(x)
         return F.batch_norm(
             x.reshape(-1, x.shape[-1]),
-            self.running_mean,
-            self.running_variance,
+            *self.running(),
             self.gain,
             self.shift,
             use_batch,

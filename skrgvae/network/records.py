@@ -36,8 +36,8 @@ class BoundTerms(NamedTuple):
 
 
 class SampledTerms(NamedTuple):
-    """The same, with the layers' units side by side, bottom first."""
+    """The same for training: units of all layers side by side, the KL averaged over the rows."""
 
-    log_likelihood: Tensor
-    kl: Tensor  # (n_rows, n_units of all layers)
-    values: Tensor
+    log_likelihood: Tensor  # (n_rows,)
+    kl: Tensor  # (n_units of all layers,)
+    values: Tensor  # (n_rows, n_units of all layers)

@@ -7,7 +7,6 @@ the cache when the next one reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -21,31 +20,8 @@ from skrgvae.network.modules import LOG_RANGE
 PIECE = 2**14
 
 
-class UnitInputs(NamedTuple):
-    """What a layer's units are given, (n_rows, n_units) each.
-
-    Raw scales and precisions are logarithms, before they are clamped.
-    """
-
-    loc_p: Tensor
-    raw_scale_p: Tensor
-    loc: Tensor  # the message's pseudo-observation
-    raw_precision: Tensor
-    informed: Tensor | None  # (n_rows, 1), False where the message has no precision
-    noise: Tensor
-
-
-class UnitGradients(NamedTuple):
-    """Where the gradients of `UnitInputs` go, (n_rows, n_units) each."""
-
-    loc_p: Tensor
-    raw_scale_p: Tensor
-    loc: Tensor
-    raw_precision: Tensor
-
-
 class _Kept(NamedTuple):
-    """What the backward pass needs of a piece, beside its inputs."""
+    """What the backward pass needs of a piece, beside what the forward pass was given."""
 
     gain: Tensor
     gap: Tensor  # message less prior
@@ -58,76 +34,130 @@ class Units:
 
     Parameters
     ----------
-    n_rows, n_units : int
+    n_rows : int
+    columns : slice
+        Where the layer's units stand in the matrices of all layers' units.
+    lowest : float
+        Smallest location of a prior.
+    values, grad_values : Tensor of shape (n_rows, n_units of all layers)
+        The samples, and the gradient of what is differentiated by them.
+    kl : Tensor of shape (n_units of all layers,)
+        Mean over the rows.
     """
 
-    def __init__(self, n_rows: int, n_units: int) -> None:
+    def __init__(
+        self,
+        n_rows: int,
+        columns: slice,
+        lowest: float,
+        values: Tensor,
+        kl: Tensor,
+        grad_values: Tensor,
+    ) -> None:
+        self.columns, self.lowest = columns, lowest
+        self.values, self.grad_values = values[:, columns], grad_values[:, columns]
+        self.kl = kl[columns]
+        n_units = len(self.kl)
         n_pieces = -(-n_rows * n_units // (PIECE * max(1, torch.get_num_threads())))
-        self.n_rows_each = -(-n_rows // n_pieces)
+        step = -(-n_rows // n_pieces)
+        self.pieces = [slice(start, start + step) for start in range(0, n_rows, step)]
+        self.grads = values.new_empty(2, n_rows, 2 * n_units)
 
-    def forward(self, inputs: UnitInputs, value: Tensor, kl: Tensor) -> None:
-        """Write the sample and the KL of every unit, (n_rows, n_units) each."""
-        self.inputs, self.value = inputs, value
-        self.kept: list[_Kept] = []
-        for rows in self._pieces():
-            loc_p = inputs.loc_p[rows]
-            scale_p = _clamped(inputs.raw_scale_p[rows]).exp_()
-            evidence = _clamped(inputs.raw_precision[rows]).exp_().mul_(scale_p).mul_(scale_p)
-            if inputs.informed is not None:
-                evidence *= inputs.informed[rows]
-            total = evidence + 1
-            gain = evidence.div_(total)
-            gap = inputs.loc[rows] - loc_p
-            loc_q = torch.addcmul(loc_p, gain, gap)
-            scale_q = total.rsqrt_().mul_(scale_p)
-            deviation = scale_q * inputs.noise[rows]
-            torch.add(loc_q, deviation, out=value[rows]).relu_()
-            kl[rows], slopes = rectified_gaussian_kl_and_slopes(loc_q, scale_q, loc_p, scale_p)
-            assert slopes is not None
-            self.kept.append(_Kept(gain, gap, deviation, slopes))
-
-    def backward(self, grad_value: Tensor, kl_weights: Tensor, out: UnitGradients) -> None:
-        """Write the gradients of the inputs.
+    def forward(
+        self, prior: Tensor, message: Tensor, informed: Tensor | None, noise: Tensor
+    ) -> None:
+        """Write the layer's samples and its KL.
 
         Parameters
         ----------
-        grad_value : Tensor of shape (n_rows, n_units)
-        kl_weights : Tensor of shape (n_units,)
-            Of the KL of every unit in what is differentiated, the same in all rows.
-        out : UnitGradients
+        prior, message : Tensor of shape (n_rows, 2 n_units)
+            Locations, and beside them the logarithms of scales or precisions.
+        informed : Tensor of shape (n_rows, 1) or None
+            False where the message has no precision.
+        noise : Tensor of shape (n_rows, n_units of all layers)
         """
-        for rows, (gain, gap, deviation, slopes) in zip(self._pieces(), self.kept, strict=True):
-            by_loc_q, by_scale_q, by_loc_p, by_scale_p = (
-                slope.mul_(kl_weights) for slope in slopes
+        self.prior, self.message = prior, message
+        self.kl.zero_()
+        self.kept = [
+            self._forward_piece(
+                prior[rows],
+                message[rows],
+                None if informed is None else informed[rows],
+                noise[rows, self.columns],
+                self.values[rows],
             )
-            grad_merged = _where_positive(grad_value[rows], self.value[rows])
+            for rows in self.pieces
+        ]
+        self.kl /= len(prior)
+
+    def _forward_piece(
+        self,
+        prior: Tensor,
+        message: Tensor,
+        informed: Tensor | None,
+        noise: Tensor,
+        values: Tensor,
+    ) -> _Kept:
+        loc_p, raw_scale_p = prior.chunk(2, dim=1)
+        loc, raw_precision = message.chunk(2, dim=1)
+        loc_p = loc_p.clamp(min=self.lowest)
+        scale_p = _clamped(raw_scale_p).exp_()
+        evidence = _clamped(raw_precision).exp_().mul_(scale_p).mul_(scale_p)
+        if informed is not None:
+            evidence *= informed
+        total = evidence + 1
+        gain = evidence.div_(total)
+        gap = loc - loc_p
+        loc_q = torch.addcmul(loc_p, gain, gap)
+        scale_q = total.rsqrt_().mul_(scale_p)
+        deviation = scale_q * noise
+        torch.add(loc_q, deviation, out=values).relu_()
+        kl, slopes = rectified_gaussian_kl_and_slopes(loc_q, scale_q, loc_p, scale_p)
+        assert slopes is not None
+        self.kl += kl.sum(dim=0)
+        return _Kept(gain, gap, deviation, slopes)
+
+    def backward(self, kl_weights: Tensor) -> Tensor:
+        """Gradients of prior and message, (2, n_rows, 2 n_units).
+
+        Parameters
+        ----------
+        kl_weights : Tensor of shape (n_units of all layers,)
+            Of the KL of every unit in what is differentiated, the same in all rows.
+        """
+        weights = kl_weights[self.columns]
+        for rows, (gain, gap, deviation, slopes) in zip(self.pieces, self.kept, strict=True):
+            by_loc_q, by_scale_q, by_loc_p, by_scale_p = (slope.mul_(weights) for slope in slopes)
+            loc_p, raw_scale_p = self.prior[rows].chunk(2, dim=1)
+            raw_precision = self.message[rows].chunk(2, dim=1)[1]
+            grad_loc_p, grad_scale_p = self.grads[0, rows].chunk(2, dim=1)
+            grad_loc, grad_precision = self.grads[1, rows].chunk(2, dim=1)
+            grad_merged = where_above(self.grad_values[rows], self.values[rows], 0.0)
             grad_spread = deviation.mul_(grad_merged)  # of the logarithm of scale_q
             grad_spread += by_scale_q
             grad_merged += by_loc_q
-            torch.mul(grad_merged, gain, out=out.loc[rows])
-            grad_loc = grad_merged.sub_(out.loc[rows])
+            torch.mul(grad_merged, gain, out=grad_loc)
+            grad_rest = grad_merged.sub_(grad_loc)
             # of the logarithm of scale_p^2 precision
-            grad_evidence = gap.mul_(grad_loc).sub_(grad_spread, alpha=0.5).mul_(gain)
-            torch.add(grad_loc, by_loc_p, out=out.loc_p[rows])
-            grad_raw = grad_spread.add_(grad_evidence, alpha=2).add_(by_scale_p)
-            _where_inside(grad_raw, self.inputs.raw_scale_p[rows], out.raw_scale_p[rows])
-            _where_inside(grad_evidence, self.inputs.raw_precision[rows], out.raw_precision[rows])
+            grad_evidence = gap.mul_(grad_rest).sub_(grad_spread, alpha=0.5).mul_(gain)
+            grad_loc_p.copy_(where_above(grad_rest.add_(by_loc_p), loc_p, self.lowest))
+            grad_spread.add_(grad_evidence, alpha=2).add_(by_scale_p)
+            grad_scale_p.copy_(_where_inside(grad_spread, raw_scale_p))
+            grad_precision.copy_(_where_inside(grad_evidence, raw_precision))
+        return self.grads
 
-    def _pieces(self) -> Iterator[slice]:
-        for start in range(0, len(self.value), self.n_rows_each):
-            yield slice(start, start + self.n_rows_each)
+
+def where_above(grad: Tensor, x: Tensor, threshold: float) -> Tensor:
+    """The gradient of a rectifier's input, from its input or its result."""
+    passed: Tensor = torch.ops.aten.threshold_backward(grad, x, threshold)
+    return passed
 
 
 def _clamped(raw: Tensor) -> Tensor:
     return raw.clamp(-LOG_RANGE, LOG_RANGE)
 
 
-def _where_positive(grad: Tensor, x: Tensor) -> Tensor:
-    """The gradient of a rectifier's input, from its result."""
-    passed: Tensor = torch.ops.aten.threshold_backward(grad, x, 0.0)
+def _where_inside(grad: Tensor, raw: Tensor) -> Tensor:
+    """The gradient of what `_clamped` was given."""
+    passed: Tensor = torch.ops.aten.hardtanh_backward(grad, raw, -LOG_RANGE, LOG_RANGE)
     return passed
-
-
-def _where_inside(grad: Tensor, raw: Tensor, out: Tensor) -> None:
-    """Write the gradient of what `_clamped` was given."""
-    torch.ops.aten.hardtanh_backward.grad_input(grad, raw, -LOG_RANGE, LOG_RANGE, grad_input=out)

@@ -40,8 +40,8 @@ class Settings:
 class FusedPass(Protocol):
     """What a module may offer instead of a pass that autograd goes back through."""
 
-    def forward(self, rows: Tensor, noise: list[Tensor]) -> SampledTerms:
-        """Terms of the bound."""
+    def forward(self, rows: Tensor, noise: Tensor) -> SampledTerms:
+        """Terms of the bound; the noise of all layers stands side by side."""
 
     def backward(self, by_log_likelihood: float, by_kl: Tensor, by_values: Tensor | None) -> None:
         """Write the parameters' gradients, from `Slopes`, to their `grad`."""
@@ -77,7 +77,7 @@ class Trainer:
         self.schedule = schedule
         self.settings = settings
         self.flat = flatten_parameters(module)
-        self.optimizer = OPTIMIZERS[settings.optimizer]([self.flat], lr=schedule.learning_rate)
+        self.optimizer = OPTIMIZERS[settings.optimizer](self.flat)
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator(device=self.flat.device).manual_seed(seed)
         self.step = 0
@@ -120,14 +120,13 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on beside the module's own state, without tensors."""
-        optimizer = self.optimizer.state_dict()["state"].get(0, {})
         return {
             "step": self.step,
             "rate_factor": self.rate_factor,
             "dropped": self.dropped,
             "rng": self.rng.bit_generator.state,
             "generator": self.generator.get_state().cpu().numpy(),
-            "optimizer": {name: value.cpu().numpy().copy() for name, value in optimizer.items()},
+            "optimizer": self.optimizer.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -137,20 +136,17 @@ class Trainer:
         self.dropped = state["dropped"]
         self.rng.bit_generator.state = state["rng"]
         self.generator.set_state(torch.tensor(state["generator"]))
-        moments = {name: torch.tensor(value) for name, value in state["optimizer"].items()}
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": {0: moments}, "param_groups": groups})
+        self.optimizer.load_state(state["optimizer"])
 
-    def noise(self, n_rows: int) -> list[Tensor]:
-        """Standard normal noise of every layer, (n_rows, n_units) each, by one call."""
-        joined = torch.randn(
+    def noise(self, n_rows: int) -> Tensor:
+        """Standard normal noise of all layers side by side, (n_rows, n_units of all layers)."""
+        return torch.randn(
             n_rows,
             sum(self.layer_sizes),
             generator=self.generator,
             device=self.flat.device,
             dtype=self.flat.dtype,
         )
-        return list(joined.split(self.layer_sizes, dim=1))
 
     def _step(self, batch: Tensor, last_buffers: list[Tensor]) -> tuple[float, np.ndarray] | None:
         """One step; None when it had to be dropped."""
@@ -158,30 +154,25 @@ class Trainer:
         kl_weight = self.schedule.kl_weight_at(self.step)
         loss, summary = self._write_gradients(batch, kl_weight)
         self.step += 1
-        assert self.flat.grad is not None
-        # Finite, and no entry so large that its square would overflow in the optimiser.
-        if not math.isfinite(float(loss + torch.dot(self.flat.grad, self.flat.grad))):
+        if not (math.isfinite(loss) and self.optimizer.step(rate)):
             self._drop(last_buffers)
             return None
         self.dropped = 0
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
         return float(summary.reconstruction), summary.kl.double().cpu().numpy()
 
-    def _write_gradients(self, batch: Tensor, kl_weight: float) -> tuple[Tensor, BatchSummary]:
+    def _write_gradients(self, batch: Tensor, kl_weight: float) -> tuple[float, BatchSummary]:
         """Loss of a batch and its terms of the bound; the gradients are left in the buffer."""
         noise = self.noise(len(batch))
         fused = self._fused_pass(len(batch))
         if fused is None:
-            terms = self.module(batch, noise)
+            terms = self.module(batch, list(noise.split(self.layer_sizes, dim=1)))
             options = self.settings.free_bits, self.settings.sparsity_penalty
             loss, summary = objective(terms, kl_weight, *options)
             write_gradients(loss, self.module, self.flat)
-            return loss.detach(), summary
+            return loss.item(), summary
         loss, summary, slopes = self.objective(fused.forward(batch, noise), kl_weight)
         fused.backward(*slopes)
-        return loss, summary
+        return loss.item(), summary
 
     def _fused_pass(self, n_rows: int) -> FusedPass | None:
         """The module's own one for so many rows, if it has any."""

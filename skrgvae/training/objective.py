@@ -106,9 +106,8 @@ class FusedObjective:
         self, terms: SampledTerms, kl_weight: float
     ) -> tuple[Tensor, BatchSummary, Slopes]:
         """Loss of a batch, its terms of the bound, and the derivatives of the loss."""
-        n_rows = len(terms.kl)
+        n_rows, per_unit = len(terms.values), terms.kl
         reconstruction = terms.log_likelihood.mean()
-        per_unit = terms.kl.mean(dim=0)
         loss = kl_weight * torch.maximum(per_unit, self.floors).sum() - reconstruction
         by_kl = per_unit.ge(self.floors).to(per_unit.dtype).mul_(kl_weight / n_rows)
         by_values = None

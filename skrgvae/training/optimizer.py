@@ -2,15 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Mapping
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.adam import adam
+
+from skrgvae import compiled
+
+# Weight of the past in the mean of the gradients, and what is added to their size.
+BETA, EPSILON = 0.9, 1e-8
+# Of Adamax: what a largest square of a gradient keeps of itself from step to step.
+DECAY = 0.999**2
 
 
-class Adamax(torch.optim.Adam):
-    """Adamax (Kingma and Ba 2015, "Adam: a method for stochastic optimization", section 7.1).
+class Moments:
+    """What both optimisers keep of the gradients of one vector, and torch's kernel for the step.
+
+    Parameters
+    ----------
+    values : nn.Parameter of shape (n_entries,)
+        With its `grad`.
+    """
+
+    def __init__(self, values: nn.Parameter) -> None:
+        self.values = values
+        self.n_steps = torch.zeros((), device=values.device)
+        self.mean = torch.zeros_like(values, requires_grad=False)
+        self.square = torch.zeros_like(values, requires_grad=False)
+
+    def state(self) -> dict[str, NDArray]:
+        """Copies as arrays; empty before the first step."""
+        if not self.n_steps:
+            return {}
+        parts = {"step": self.n_steps, "mean": self.mean, "square": self.square}
+        return {name: part.cpu().numpy().copy() for name, part in parts.items()}
+
+    def load_state(self, state: Mapping[str, NDArray]) -> None:
+        """Go on from what `state` gave."""
+        for name, part in (("step", self.n_steps), ("mean", self.mean), ("square", self.square)):
+            part.copy_(torch.as_tensor(state[name])) if state else part.zero_()
+
+    def _torchs_step(self, rate: float, beta2: float, newest: Tensor | None = None) -> bool:
+        assert self.values.grad is not None
+        if not torch.isfinite(torch.dot(self.values.grad, self.values.grad)):
+            return False
+        if newest is not None:
+            self.square.mul_(DECAY)
+        adam(
+            [self.values],
+            [self.values.grad],
+            [self.mean],
+            [self.square if newest is None else newest],
+            [] if newest is None else [self.square],
+            [self.n_steps],
+            amsgrad=newest is not None,
+            beta1=BETA,
+            beta2=beta2,
+            lr=rate,
+            weight_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
+            foreach=False,
+            fused=True,
+        )
+        return True
+
+
+class Adam(Moments):
+    """Adam (Kingma and Ba 2015, "Adam: a method for stochastic optimization")."""
+
+    @torch.no_grad()
+    def step(self, rate: float) -> bool:
+        """Move the values; False where gradients can't be squared, which move nothing."""
+        return self._torchs_step(rate, beta2=0.999)
+
+
+class Adamax(Moments):
+    """Adamax (the same, section 7.1).
 
     ::
 
@@ -18,34 +88,32 @@ class Adamax(torch.optim.Adam):
         norm_t = max(0.999 norm_{t-1}, |g_t|)
         value_t = value_{t-1} - rate / (1 - 0.9^t) mean_t / (norm_t + 1e-8)
 
-    AMSGrad keeps the largest second moment so far, and with a second moment that forgets all but
-    the last gradient this is the square of norm_t, but for the decay. So torch's fused kernel for
-    it takes the step in a single pass over the memory.
+    A step takes one pass over the memory. AMSGrad keeps the largest second moment so far; with a
+    second moment that forgets all but the last gradient, this is the square of norm_t, but for
+    the decay: torch's kernel for it does the work where there is no compiled code.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        super().__init__(parameters, lr=lr, betas=(0.9, 0.0), amsgrad=True, fused=True)
+    def __init__(self, values: nn.Parameter) -> None:
+        super().__init__(values)
+        self.newest: Tensor | None = None
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Take a step; there is no closure to call."""
-        for state in self.state.values():
-            if state:  # else there has been no step
-                state["max_exp_avg_sq"].mul_(0.999**2)
-        super().step()
+    def step(self, rate: float) -> bool:
+        """Move the values; False where gradients can't be squared, which move nothing."""
+        if compiled.available(self.values):
+            from skrgvae.compiled import adamax
+
+            assert self.values.grad is not None
+            self.n_steps += 1
+            vectors = self.values, self.values.grad, self.mean, self.square
+            corrected = rate / (1 - BETA ** int(self.n_steps))
+            return adamax.step(*vectors, BETA, DECAY, corrected, EPSILON)
+        if self.newest is None:
+            self.newest = torch.zeros_like(self.mean)
+        return self._torchs_step(rate, beta2=0.0, newest=self.newest)
 
 
-class Adam(torch.optim.Adam):
-    """Adam in a single pass over the memory."""
-
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        super().__init__(parameters, lr=lr, fused=True)
-
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adamax": Adamax,
-    "adam": Adam,
-}
+OPTIMIZERS: dict[str, type[Adam] | type[Adamax]] = {"adamax": Adamax, "adam": Adam}
 
 
 def flatten_parameters(module: nn.Module) -> nn.Parameter:

@@ -46,7 +46,7 @@ def readable(architecture: Architecture, table: np.ndarray, training: bool, dtyp
     total = total + (kl * by_kl).sum() + (values * by_values).sum()
     total.backward()
     buffers = [buffer.to(dtype) for buffer in module.buffers()]
-    return [terms.log_likelihood, kl, values, *gradients_of(module), *buffers]
+    return [terms.log_likelihood, kl.mean(dim=0), values, *gradients_of(module), *buffers]
 
 
 def fused(architecture: Architecture, table: np.ndarray, training: bool, dtype=DOUBLE):
@@ -56,9 +56,9 @@ def fused(architecture: Architecture, table: np.ndarray, training: bool, dtype=D
         parameter.grad = torch.full_like(parameter, torch.nan)
     noise = noise_for(architecture, len(table), dtype=dtype)
     step = module.fused_pass(len(table))
-    step.forward(torch.from_numpy(table), noise)  # another batch may come first
+    step.forward(torch.from_numpy(table), torch.cat(noise, dim=1))  # another batch may come first
     module = restarted(module, architecture, dtype)
-    terms = step.forward(torch.from_numpy(table), noise)
+    terms = step.forward(torch.from_numpy(table), torch.cat(noise, dim=1))
     step.backward(*weights_for(architecture, len(table), dtype))
     buffers = [buffer.to(dtype) for buffer in module.buffers()]
     return [*terms, *gradients_of(module), *buffers]
@@ -100,14 +100,20 @@ def test_a_single_row(training):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
+def pieces_of(columns: slice) -> list[int]:
+    """First rows of the pieces that 12 rows are worked on in."""
+    matrix, vector = torch.zeros(12, 10), torch.zeros(10)
+    found = units.Units(12, columns, 0.0, matrix, vector, matrix)
+    return [rows.start for rows in found.pieces]
+
+
 def test_many_pieces(monkeypatch):
     # Rows are worked on a few at a time, and the last piece is smaller.
     architecture = FUSED[-1]
     whole = fused(architecture, rows_with_gaps(), True)
     monkeypatch.setattr(units, "PIECE", 20)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert units.Units(12, 6).n_rows_each == 3
-    assert units.Units(12, 4).n_rows_each == 4
+    assert [pieces_of(slice(4, 10)), pieces_of(slice(0, 4))] == [[0, 3, 6, 9], [0, 4, 8]]
     for one, other in zip(fused(architecture, rows_with_gaps(), True), whole, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
@@ -128,7 +134,7 @@ def test_scales_and_precisions_at_the_ends_of_their_range(raw):
         noise = noise_for(architecture, 6)
         if fuse:
             step = module.fused_pass(6)
-            kl = step.forward(table, noise).kl.sum()
+            kl = 6 * step.forward(table, torch.cat(noise, dim=1)).kl.sum()
             step.backward(0.0, torch.ones(5, dtype=DOUBLE))
         else:
             kl = sum(layer.sum() for layer in module(table, noise).kl)
