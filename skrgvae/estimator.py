@@ -122,8 +122,9 @@ class HierarchicalSparseEncoder(
         Optimiser of torch.
     learning_rate : float or "auto", default="auto"
         Constant for the first half of the planned steps, then falling linearly to a hundredth.
-        "auto": 0.01; 0.002 where units outnumber the columns of a table with measurements
-        (Gaussian or Student-t columns).
+        "auto": 0.01; 0.002 for counts, and where units outnumber the columns of a table with
+        measurements (Gaussian or Student-t columns); with more than 1,000 columns less, in
+        proportion to one over the root of their number.
     batch_size : int, default=100
         Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
     max_iter : int or "auto", default="auto"
@@ -136,13 +137,14 @@ class HierarchicalSparseEncoder(
     free_bits : float, sequence of float or "auto", default="auto"
         Floor in nats per unit, one for all layers or one per layer: a unit's batch-mean KL below
         it is not pushed further down. "auto": 0.1 for the top layer, and half of the floor above
-        it for every other one; 0.3 for all where units outnumber the columns of a table with
-        measurements.
+        it for every other one; 0.3 for all layers for counts, and where units outnumber the
+        columns of a table with measurements.
     firing_rate : float, "auto" or None, default="auto"
         Share of rows for which a unit is on when training starts, set through fixed gain and
         shift of the bottom-up normalisation (where `batch_norm` is on) and the first priors; on
-        means above zero, for "spike_and_slab" other than zero. "auto": 0.3; 0.5 where units
-        outnumber the columns of a table with measurements. None: plain batch normalisation.
+        means above zero, for "spike_and_slab" other than zero. "auto": 0.3; 0.5 for
+        counts, and where units outnumber the columns of a table with measurements. None: plain
+        batch normalisation.
     skip_connections : bool, default=True
         Whether the likelihood and all lower priors see every layer above, instead of the next
         one alone.
@@ -956,16 +958,17 @@ class HierarchicalSparseEncoder(
         from skrgvae.fitting import Plan
         from skrgvae.training import Stopping
 
+        n_columns = len(architecture.families)
         recipe = recipe_for(architecture.layer_sizes, architecture.families)
         return Plan(
             optimizer=self.optimizer,
             learning_rate=(
-                recipe.learning_rate if isinstance(self.learning_rate, str) else self.learning_rate
+                recipe.rate_for(n_columns)
+                if isinstance(self.learning_rate, str)
+                else self.learning_rate
             ),
             batch_size=int(self.batch_size),
-            max_iter=resolve_max_iter(
-                self.max_iter, n_rows, len(architecture.families), self.batch_size
-            ),
+            max_iter=resolve_max_iter(self.max_iter, n_rows, n_columns, self.batch_size),
             kl_weight=self.kl_weight,
             kl_warmup=0.0 if warm else self.kl_warmup,
             free_bits=resolve_free_bits(self.free_bits, len(architecture.layer_sizes), recipe),

@@ -14,8 +14,9 @@ PASSES, LEAST_STEPS = 60, 1_000
 # ... and no more than these, which should not take longer where the columns are more than these.
 MOST_STEPS, USUAL_COLUMNS = 40_000, 1_000
 
-# Families of columns without a natural zero.
+# Families of columns without a natural zero, and those of words.
 MEASUREMENTS = frozenset({"gaussian", "student_t"})
+WORDS = frozenset({"negative_binomial", "poisson", "multinomial"})
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Recipe:
     firing_rate : float
         Share of rows for which a unit is on when training starts.
     learning_rate : float
+        Up to 1,000 columns.
     top_free_bits : float
         Floor of the top layer (nats per unit).
     growth : float
@@ -38,6 +40,14 @@ class Recipe:
     top_free_bits: float
     growth: float
 
+    def rate_for(self, n_columns: int) -> float:
+        """Learning rate for so many columns.
+
+        Weights start in proportion to one over the root of their number, and a step of Adamax
+        moves all of them by up to the rate: more columns than usual ask for smaller steps.
+        """
+        return self.learning_rate * min(1.0, USUAL_COLUMNS / n_columns) ** 0.5
+
     def free_bits(self, n_layers: int) -> tuple[float, ...]:
         """Floor per unit of every layer (nats), bottom first."""
         return tuple(
@@ -48,17 +58,21 @@ class Recipe:
 # Units find the causes in the rows, and each of them is worth many rows. The layers below have
 # more units, and a top layer without a floor is left unused.
 SEARCHING = Recipe(firing_rate=0.3, learning_rate=1e-2, top_free_bits=0.1, growth=2.0)
-# More units than measured columns: there are not as many causes to find. What a linear classifier
-# can use is a code that loses nothing of the columns and bends them in many ways. So units are on
-# for half of the rows, each has to hear something of the row, and steps are small enough that the
-# directions drawn at first, which span the columns, are refined and not replaced.
+# Measured columns that units outnumber, and counts: there are not as many causes to find as there
+# are units, or far more. What a linear classifier can use is a code that loses nothing of the
+# columns and bends them in many ways. So units are on for half of the rows, each has to hear
+# something of the row, and steps are small enough that the directions which units start from are
+# refined and not replaced.
 SPANNING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.3, growth=1.0)
 
 
 def recipe_for(layer_sizes: Sequence[int], families: Sequence[str]) -> Recipe:
     """The recipe for units over columns of these families."""
     crowded = sum(layer_sizes) > len(families)
-    return SPANNING if crowded and not MEASUREMENTS.isdisjoint(families) else SEARCHING
+    spanning = not WORDS.isdisjoint(families) or (
+        crowded and not MEASUREMENTS.isdisjoint(families)
+    )
+    return SPANNING if spanning else SEARCHING
 
 
 def epochs_for(n_rows: int, n_columns: int, batch_size: int) -> int:

@@ -20,6 +20,9 @@ LOG_LARGEST = math.log(LARGEST)
 # give the columns away.
 EXPOSURE_COLUMNS = 20
 
+# Length from which on a row of weighted counts is scaled to the common one; an empty row has 0.
+SHORTEST = 1e-6
+
 # Smallest unit of an input. A word found in one text of a thousand would else be an input of 30.
 INPUT_UNIT = 0.1
 
@@ -80,12 +83,23 @@ class Counts(Family):
         return columns.clamp(max=LARGEST).to(self.mean_count.dtype)
 
     def inputs(self, observed: Observed) -> Tensor:
-        if self.n_columns >= self.exposure_columns:
-            words = torch.log1p(observed.values) * torch.log1p(1 / self.mean_count)
-            length = torch.linalg.vector_norm(words, dim=-1, keepdim=True)
-            return words * (math.sqrt(self.n_columns) / length.clamp(min=1e-6))
-        standardised = (self._logarithms(observed) - self.input_loc) / self.input_unit
-        return blank(standardised, observed.known)
+        """Standardised logarithms; of many columns, what weighs words in texts.
+
+        ::
+
+            log(1 + count) log(1 + 1 / mean count),  rows scaled to the length sqrt(n_columns)
+
+        (term frequency times inverse document frequency, with the mean count in the place of the
+        documents' share: Salton and Buckley 1988, "Term-weighting approaches in automatic text
+        retrieval".) Standardised, the rarest words would drown all others, and short rows the long
+        ones.
+        """
+        if self.n_columns < EXPOSURE_COLUMNS:
+            standardised = (self._logarithms(observed) - self.input_loc) / self.input_unit
+            return blank(standardised, observed.known)
+        weighted = torch.log1p(observed.values) * torch.log1p(1 / self.mean_count)
+        length = torch.linalg.vector_norm(weighted, dim=-1, keepdim=True)
+        return weighted * (math.sqrt(self.n_columns) / length.clamp(min=SHORTEST))
 
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         return torch.exp(self.log_mean(outputs, observed))
