@@ -8,7 +8,7 @@ from scipy import stats
 
 from skrgvae.data.summary import summarise
 from skrgvae.likelihoods import FAMILIES
-from skrgvae.likelihoods.counts import EXPOSURE_COLUMNS, INPUT_UNIT
+from skrgvae.likelihoods.counts import EXPOSURE_COLUMNS
 from skrgvae.likelihoods.family import Observed
 
 NAMES = ["poisson", "negative_binomial"]
@@ -121,23 +121,31 @@ def test_large_counts_keep_their_digits_in_float32(name):
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_inputs_of_rare_words_stay_small(name):
-    rng = np.random.default_rng(0)
-    columns = (rng.random((2000, 200)) < 0.001).astype(float)
+def test_inputs_of_many_columns_are_weighted_words_in_rows_of_one_length(name):
+    columns = texts()
+    columns[3] = 0  # a text without words
     family = fitted(name, columns)
-    inputs = family.inputs(observed(family, columns))
-    zero = torch.from_numpy(columns == 0)
-    assert inputs[zero].abs().max() < 0.2
-    assert inputs.max() < np.log1p(10) / INPUT_UNIT
+    inputs = family.inputs(observed(family, columns)).numpy()
+    n_rows, n_columns = columns.shape
+    rate = (columns.sum(axis=0) + 0.5) / (n_rows + 1)
+    weighted = np.log(1 + columns) * np.log(1 + 1 / rate)
+    expected = (
+        np.sqrt(n_columns) * weighted / np.maximum(np.linalg.norm(weighted, axis=1), 1e-9)[:, None]
+    )
+    np.testing.assert_allclose(inputs, expected, rtol=1e-6)  # rates are kept in float32
+    assert (inputs[3] == 0).all()
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_the_same_words_in_a_text_twice_as_long_give_nearly_the_same_inputs(name):
+def test_inputs_leave_missing_words_out_of_the_length(name):
     columns = texts()
     family = fitted(name, columns)
-    row = columns[columns.sum(axis=1).argmax()][None]
-    once, twice = (family.inputs(observed(family, factor * row)) for factor in (1, 2))
-    torch.testing.assert_close(once, twice, rtol=0, atol=0.05)
+    holes = columns[:5].copy()
+    holes[:, ::3] = np.nan
+    inputs = family.inputs(observed(family, holes))
+    assert (inputs[:, ::3] == 0).all()
+    lengths = inputs.norm(dim=1)
+    torch.testing.assert_close(lengths, torch.full_like(lengths, columns.shape[1] ** 0.5))
 
 
 @pytest.mark.parametrize("name", COUNTS)
