@@ -89,13 +89,21 @@ class Hierarchy(nn.Module):
     def forward(self, table: Tensor, noise: Sequence[Tensor]) -> BoundTerms:
         """Terms of the bound for rows in data units, by one joint sample per row.
 
+        In training, where rows have holes, q sees of each row only what the row before it in the
+        (shuffled) batch has as well, while all known entries are scored. This is a bound of the
+        same log-density, as any q gives one; and it makes the network fill holes like those of
+        the table, where else it would learn to copy what it sees, and never be asked about what
+        it does not. Vincent et al. (2008), "Extracting and composing robust features with
+        denoising autoencoders", hide entries for the same reason.
+
         Parameters
         ----------
         table : Tensor of shape (n_rows, n_columns)
         noise : sequence of Tensor of shape (n_rows, n_units), bottom first
         """
         observed = self.likelihood.observe(table)
-        outputs, kl, values = self.sampled_pass(observed, noise)
+        seen = observed.less_another_rows_holes() if self.training else observed
+        outputs, kl, values = self.sampled_pass(seen, noise)
         return BoundTerms(self.likelihood.log_prob(observed, outputs), kl, values)
 
     def readable_pass(self, observed: Observed, noise: Sequence[Tensor]) -> SampledPass:
