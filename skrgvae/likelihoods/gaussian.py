@@ -140,9 +140,10 @@ class Gaussian(Family):
         return blank(log_density * self.varies, observed.known)
 
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
-        if observed is not None and observed.known is not None and self.covariance is not None:
-            values, known = observed
-            outputs = outputs + expected_given_known(self.covariance, values - outputs, known)
+        known = None if observed is None else observed.known
+        if observed is not None and known is not None and self.covariance is not None:
+            left = observed.values - outputs
+            outputs = outputs + expected_given_known(self.covariance, left, known)
         expected = self._straight(outputs)
         bent = self._bent_columns()
         if not len(bent):
