@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from skrgvae import HierarchicalSparseEncoder
+from skrgvae.likelihoods import Observed
 
 N_ROWS, N_COLUMNS = 90, 6
 
@@ -178,3 +180,33 @@ def test_imputation_beats_column_means():
     # Over seeds the ratio has mean 0.62 and standard deviation 0.05: a mean of three seeds above
     # 0.75 is 4 of its standard errors away, which by chance happens in less than 1 in 10,000.
     assert np.mean([ratio_to_means(seed) for seed in range(3)]) < 0.75
+
+
+def test_in_training_a_row_is_seen_through_the_holes_of_the_one_before_it():
+    known = torch.tensor([[True, False, True], [True, True, False], [True, True, True]])
+    values = torch.where(known, torch.arange(9.0).reshape(3, 3), 0.0)
+    seen = Observed(values, known).less_another_rows_holes()
+    expected = [[True, False, True], [True, False, False], [True, True, False]]
+    assert seen.known.tolist() == expected
+    assert seen.values.tolist() == (values * torch.tensor(expected)).tolist()
+    complete = Observed(values, None)
+    assert complete.less_another_rows_holes() is complete
+
+
+def test_all_known_entries_are_scored_in_training():
+    module = encoder(max_iter=1).fit(HOLES)._model.new_module()
+    rows = torch.from_numpy(HOLES.astype(np.float32))
+    noise = [torch.zeros(N_ROWS, size) for size in (4, 2)]
+    observed = module.likelihood.observe(rows)
+
+    def score(seen):
+        values = [record.value for record in module.posterior(seen, noise)]
+        return module.likelihood.log_prob(observed, module.top_down.decode(values))
+
+    module.train()
+    terms = module(rows, noise)
+    module.train()
+    hidden = score(observed.less_another_rows_holes())
+    torch.testing.assert_close(terms.log_likelihood, hidden)
+    module.eval()  # scores are of what there is to see
+    torch.testing.assert_close(module(rows, noise).log_likelihood, score(observed))

@@ -92,6 +92,18 @@ class ColumnLikelihood(nn.Module):
             return Observed(values, None)
         return Observed(torch.where(known, values, 0.0), known)
 
+    def seen(self, observed: Observed) -> Observed:
+        """What of the observed entries the bottom-up pass may see; all are scored.
+
+        In training, where rows have holes, q sees of each row only what the row before it in the
+        (shuffled) batch has as well, while all known entries are scored. This is a bound of the
+        same log-density, as any q gives one; and it makes the network fill holes like those of
+        the table, where else it would learn to copy what it sees, and never be asked about what
+        it does not. Vincent et al. (2008), "Extracting and composing robust features with
+        denoising autoencoders", hide entries for the same reason.
+        """
+        return observed.less_another_rows_holes() if self.training else observed
+
     def inputs(self, observed: Observed) -> Tensor:
         """What the bottom-up pass reads, (n_rows, n_inputs): a fully missing row is all zeros.
 

@@ -37,6 +37,13 @@ class Observed(NamedTuple):
         """Which rows say anything, (n_rows, 1); None: all of them."""
         return None if self.known is None else self.known.any(dim=-1, keepdim=True)
 
+    def less_another_rows_holes(self) -> Observed:
+        """Every row without the entries that the row before it lacks (the first: the last row)."""
+        if self.known is None:
+            return self
+        known = self.known & self.known.roll(1, dims=0)
+        return Observed(blank(self.values, known), known)
+
 
 class Family(nn.Module):
     """Law of one block of columns given the decoder's outputs.
@@ -119,7 +126,7 @@ class Family(nn.Module):
         ----------
         outputs : Tensor of shape (..., n_outputs)
         observed : Observed or None
-            What is known of the rows, for laws that are conditional on their totals.
+            What is known of the rows, for laws in which it says more than the outputs do.
         """
         raise NotImplementedError
 

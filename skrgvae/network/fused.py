@@ -61,8 +61,9 @@ class FusedPass:
         noise : Tensor of shape (n_rows, n_units of all layers)
         """
         observed = self.likelihood.observe(table)
-        messages = self.up.forward(self.likelihood.inputs(observed))
-        outputs = self.down.forward(messages, observed.informed(), noise)
+        seen = self.likelihood.seen(observed)
+        messages = self.up.forward(self.likelihood.inputs(seen))
+        outputs = self.down.forward(messages, seen.informed(), noise)
         log_likelihood, self.slopes = self.likelihood.log_prob_and_slopes(observed, outputs)
         return SampledTerms(log_likelihood, self.down.kl, self.down.values)
 

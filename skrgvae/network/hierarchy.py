@@ -96,7 +96,7 @@ class Hierarchy(nn.Module):
         noise : sequence of Tensor of shape (n_rows, n_units), bottom first
         """
         observed = self.likelihood.observe(table)
-        layers = self.posterior(observed, noise)
+        layers = self.posterior(self.likelihood.seen(observed), noise)
         values = tuple(record.value for record in layers)
         log_likelihood = self.likelihood.log_prob(observed, self.top_down.decode(values))
         return BoundTerms(log_likelihood, tuple(self.kl(record) for record in layers), values)
