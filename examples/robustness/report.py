@@ -46,9 +46,9 @@ def usable_cores():
     return len(os.sched_getaffinity(0)) if can_tell else os.cpu_count()
 
 
-def write(name, figures, results=RESULTS):
-    """Write the figures with date, versions and machine, and print them."""
-    record = {
+def described(figures):
+    """The figures with date, versions and machine."""
+    return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "skrgvae": skrgvae.__version__,
@@ -65,6 +65,11 @@ def write(name, figures, results=RESULTS):
         },
         **figures,
     }
+
+
+def write(name, figures, results=RESULTS):
+    """Write the figures with date, versions and machine, and print them."""
+    record = described(figures)
     text = json.dumps(record, indent=1, default=float)
     if results is not None:
         results.mkdir(parents=True, exist_ok=True)
