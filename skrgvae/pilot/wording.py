@@ -16,9 +16,6 @@ ENGLISH = {
     "score.f1": "F1",
     "score.auc": "AUC",
     "score.balanced_accuracy": "balanced accuracy",
-    "score.accuracy": "accuracy",
-    "score.brier": "Brier",
-    "score.calibration_error": "calibration error",
     "short.f1": "F1",
     "short.auc": "AUC",
     "short.balanced_accuracy": "bal. acc.",
@@ -134,8 +131,6 @@ ENGLISH = {
     "units.importance": "matters",
     "units.on": "on",
     "units.columns": "columns",
-    "units.none": "No unit matters by itself: shuffling any single one changes {score} by less "
-    "than {least}.",
     # The encoder
     "encoder": "The encoder",
     "encoder.text": "Bound (ELBO) on rows not seen: {elbo} nats per row. Trained for {epochs} "
@@ -158,7 +153,6 @@ ENGLISH = {
     "method.search": "Every fold searched its layer sizes by successive halving within its "
     "training rows: {sizes}.",
     "method.quick": "This was a quick look: short training.",
-    "method.unconverged": "{n} of the linear classifiers ran out of iterations.",
     "method.time": "The study took {seconds} s, with {versions}.",
 }
 
@@ -173,9 +167,6 @@ JAPANESE = {
     "score.f1": "F1",
     "score.auc": "AUC",
     "score.balanced_accuracy": "バランス正解率",
-    "score.accuracy": "正解率",
-    "score.brier": "ブライアスコア",
-    "score.calibration_error": "較正誤差",
     "short.f1": "F1",
     "short.auc": "AUC",
     "short.balanced_accuracy": "均衡正解",
@@ -284,8 +275,6 @@ JAPANESE = {
     "units.importance": "重要度",
     "units.on": "オン",
     "units.columns": "列",
-    "units.none": "単独で重要なユニットはありません。どれを並べ替えても{score}の変化は"
-    "{least}未満です。",
     # The encoder
     "encoder": "エンコーダ",
     "encoder.text": "未知の行での下限(ELBO):一行あたり{elbo}ナット。学習は{epochs}周。"
@@ -306,7 +295,6 @@ JAPANESE = {
     "(Nadeau and Bengio, Inference for the Generalization Error)。",
     "method.search": "各分割の学習行の中で、逐次半減法により層の大きさを探しました:{sizes}。",
     "method.quick": "これは学習を短くした簡易評価です。",
-    "method.unconverged": "線形分類器のうち{n}個は収束しませんでした。",
     "method.time": "評価時間は{seconds}秒、環境は{versions}。",
 }
 
