@@ -113,7 +113,7 @@ ENGLISH = {
     "seconds": "{n} s",
     # Money
     "value": "What it is worth",
-    "value.text": "A true alarm for {positive} gains {gain}, a false one costs {cost}. The "
+    "value.text": "A true alarm for class {positive} gains {gain}, a false one costs {cost}. The "
     "threshold was chosen on training rows alone.",
     "value.difference": "Per thousand rows, the encoder's best ({ours}) brings {difference} "
     "against the best without it ({other}), between {low} and {high} with {confidence} "
@@ -258,7 +258,7 @@ JAPANESE = {
     "seconds": "{n}秒",
     # Money
     "value": "金額に換算すると",
-    "value.text": "{positive}の正しい警報は{gain}の利益、誤った警報は{cost}の費用とします。"
+    "value.text": "クラス{positive}の正しい警報は{gain}の利益、誤った警報は{cost}の費用とします。"
     "しきい値は学習用の行だけで選びました。",
     "value.difference": "千行あたり、エンコーダの最良({ours})とエンコーダなしの最良({other})"
     "との差は{difference}、信頼度{confidence}で{low}から{high}です。"

@@ -116,6 +116,28 @@ def test_search_chooses_sizes_in_every_fold(table):
     assert widths <= {12, 24, 48}
 
 
+def test_a_search_goes_on_from_its_folder(table, tmp_path, monkeypatch):
+    encoder = HierarchicalSparseEncoder(max_iter=3)
+    options = {"encoder": encoder, "search": True, "random_state": 0, **FAST}
+    fit, calls = HierarchicalSparseEncoder.fit, []
+
+    def stopped(self, X, y=None, **parameters):
+        calls.append(self.layer_sizes)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return fit(self, X, y, **parameters)
+
+    monkeypatch.setattr(HierarchicalSparseEncoder, "fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_pilot(*table, folder=tmp_path, **options)
+    done = {file: file.stat().st_mtime_ns for file in (tmp_path / "checkpoints").iterdir()}
+    assert len(done) == 5
+    again = run_pilot(*table, folder=tmp_path, **options)
+    # The trainings that were finished were loaded, and their files not written again.
+    assert {file: file.stat().st_mtime_ns for file in done} == done
+    assert figures(again) == figures(run_pilot(*table, **options))
+
+
 def test_many_classes_and_arrays():
     X, y = load_digits(n_class=3, return_X_y=True)
     result = run_pilot(X[:150] / 16, y[:150], encoder=small_encoder(), random_state=0, **FAST)
