@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -270,3 +271,30 @@ def test_speed(tmp_path, monkeypatch):
     steps = record["milliseconds_of_a_step"]
     assert all(step["ratio"] == step["step"] / step["products"] > 0 for step in steps.values())
     assert (tmp_path / "speed.json").is_file()
+
+
+def test_quick_looks(tmp_path, monkeypatch, capsys):
+    module = load("pilot_quick", EXAMPLES / "benchmarks")
+    asked = []
+
+    def run(command, check):
+        """What the command would write, at once."""
+        asked.append(command)
+        interval = {"mean": 0.1, "low": 0.05, "high": 0.15}
+        budget = {"n_labels": 100, "encoder_score": 0.9, "reference_score": 0.8}
+        verdict = {"decision": "pays", "reason": "gain", "score": "f1", "shown": 0}
+        data = {"n_rows": 9, "n_studied": 9, "n_columns": 3, "leaks": [{"column": "a"}]}
+        study = {
+            "data": data,
+            "verdict": {**verdict, "budgets": [{**budget, "difference": interval}]},
+        }
+        Path(command[command.index("--json") + 1]).write_text(json.dumps(study))
+        Path(command[command.index("--report") + 1]).write_text("page")
+
+    monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run))
+    module.main(["--sets", "secom", "--results", str(tmp_path)])
+    record = module.main(["--sets", "digits", "--results", str(tmp_path)])
+    assert list(record["sets"]) == ["digits", "secom"]
+    assert record["sets"]["secom"]["columns_named_as_leaks"] == ["a"]
+    assert all("--quick" in command for command in asked)
+    assert json.loads((tmp_path / "pilot_quick.json").read_text())["sets"] == record["sets"]
