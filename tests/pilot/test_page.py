@@ -43,6 +43,7 @@ def searched(record):
     record["data"]["n_studied"] = 150
     record["data"]["constant"] = ["still"]
     record["data"]["set_aside"].append({"column": "void", "reason": "empty"})
+    record["source"]["dropped"] = ["mode", "date of failure"]
     return record
 
 
@@ -221,7 +222,7 @@ def test_what_the_data_look_like(record, language):
         assert f"{name} {count}" in words
     for one in data["set_aside"]:
         assert f"{one['column']} ({say['data.' + one['reason']]})" in words
-    for name in ("still", data["positive"]):
+    for name in ("still", data["positive"], *record["source"]["dropped"]):
         assert name in words
 
 
@@ -417,7 +418,14 @@ def test_parts_that_were_not_asked_for_are_left_out(record):
 
 
 def test_long_lists_are_cut(record):
-    record["data"]["class_counts"] = {f"class {number:02}": 7 for number in range(40)}
-    shown = section(parsed(page(record)), LANGUAGES["en"]["data"]).text
-    assert f"class {page_module._MAX_LISTED - 1:02} 7, …" in shown
-    assert f"class {page_module._MAX_LISTED:02}" not in shown
+    most = page_module._MAX_LISTED
+    names = [f"name {number:02}" for number in range(most + 1)]
+    record["data"]["class_counts"] = dict.fromkeys(names, 7)
+    record["data"]["constant"] = names[:most]
+    shown = section(parsed(page(record)), LANGUAGES["en"]["data"])
+    classes, constant = (
+        next(each.text for each in shown.all("p") if each.text.startswith(LANGUAGES["en"][key]))
+        for key in ("data.classes", "data.constant")
+    )
+    assert classes.endswith(f"{names[most - 1]} 7, …")
+    assert constant.endswith(names[most - 1])
