@@ -114,7 +114,8 @@ def pilot_quick(record):
     """Seconds and verdict of every table."""
     verdicts = {"pays": "pays", "does_not_pay": "does not pay", "cannot_tell": "can't tell"}
     scores = {"auc": "AUC", "f1": "F1", "balanced_accuracy": "balanced accuracy"}
-    yield ["table", "rows", "columns", "seconds", "verdict", "gain, and its interval"]
+    seconds = ["seconds", "of the processor"]
+    yield ["table", "rows", "columns", *seconds, "verdict", "gain, and its interval"]
     for name, row in record["sets"].items():
         verdict, gain = verdicts[row["decision"]], row["difference"]
         if row["reason"] in ("leak", "chance"):
@@ -124,6 +125,7 @@ def pilot_quick(record):
             f"{row['rows']:,}",
             str(row["columns"]),
             f"{row['seconds']:.0f}",
+            f"{row['processor_seconds']:.0f}",
             verdict,
             f"{gain['mean']:+.3f} of {scores[row['score']]}, {row['labels']:,.0f} labels "
             f"({gain['low']:+.3f} to {gain['high']:+.3f})",
