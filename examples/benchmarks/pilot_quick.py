@@ -8,8 +8,9 @@ digits, AI4I, SECOM and adult, each from its raw file.
 AI4I is looked at twice: as it is, when the columns that give the target away are named, and
 without them. The seconds are those of the whole command, and the machine should do nothing else
 meanwhile: the processor's seconds over all processes of the command, and how many other processes
-wanted a core when it began, are recorded beside them. Data sets are read from the folder that SKRGVAE_DATA_HOME names. Every run is entered in
-the record when it ends, and `--folder` keeps its page and its JSON::
+wanted a core when it began, are recorded beside them. Data sets are read from the folder that
+SKRGVAE_DATA_HOME names. Every run is entered in the record when it ends, and `--folder` keeps its
+page and its JSON::
 
     python examples/benchmarks/pilot_quick.py --sets digits secom --folder pages
 """
