@@ -110,6 +110,45 @@ def planted_structure(record):
             yield [name, *(f"{100 * share:.0f} %" for share in shares)]
 
 
+def pilot_quick(record):
+    """Seconds and verdict of every table."""
+    verdicts = {"pays": "pays", "does_not_pay": "does not pay", "cannot_tell": "can't tell"}
+    scores = {"auc": "AUC", "f1": "F1", "balanced_accuracy": "balanced accuracy"}
+    seconds = ["seconds", "of the processor"]
+    yield ["table", "rows", "columns", *seconds, "verdict", "gain, and its interval"]
+    for name, row in record["sets"].items():
+        verdict, gain = verdicts[row["decision"]], row["difference"]
+        if row["reason"] in ("leak", "chance"):
+            verdict += f" ({row['reason']})"
+        yield [
+            name,
+            f"{row['rows']:,}",
+            str(row["columns"]),
+            f"{row['seconds']:.0f}",
+            f"{row['processor_seconds']:.0f}",
+            verdict,
+            f"{gain['mean']:+.3f} of {scores[row['score']]}, {row['labels']:,.0f} labels "
+            f"({gain['low']:+.3f} to {gain['high']:+.3f})",
+        ]
+
+
+def pilot_verdicts(record):
+    """How often each verdict was given on each kind of table, and how often rightly."""
+    kinds = {"pays": "pay", "does_not_pay": "do not pay", "cannot_tell": "meet pure chance"}
+    yield ["tables where the features", "pays", "does not pay", "can't tell", "right (95 %)"]
+    for name, label in kinds.items():
+        given = record["decisions"][name]
+        counts = (str(given[verdict]) for verdict in kinds)
+        yield [label, *counts, _rate(record["right"][name])]
+    yield ["any of these", *[""] * 3, f"{_rate(record['wrong'])} wrong"]
+    yield ["the last two", f"{_rate(record['pays_where_it_does_not'])}", "", "", ""]
+
+
+def _rate(part):
+    low, high = (f"{100 * end:.1f}" for end in part["interval"])
+    return f"{part['count']} of {part['of']} ({low} to {high} %)"
+
+
 def speed(record):
     """Times as multiples of what they are compared with."""
     yield ["what", "time", "in units of"]
@@ -135,7 +174,17 @@ def mean(values):
 
 DRAWN = {
     drawn.__name__: drawn
-    for drawn in (features, as_it_comes, missing, stream, large_inputs, planted_structure, speed)
+    for drawn in (
+        features,
+        as_it_comes,
+        missing,
+        stream,
+        large_inputs,
+        planted_structure,
+        pilot_quick,
+        pilot_verdicts,
+        speed,
+    )
 }
 
 

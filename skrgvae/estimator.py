@@ -792,7 +792,13 @@ class HierarchicalSparseEncoder(
     def layer_slices_(self) -> list[slice]:
         """Columns of the output that belong to each emitted layer, bottom first."""
         check_is_fitted(self)
-        ends = np.cumsum([0, *(self.layer_sizes_[layer] for layer in self._emitted())]).tolist()
+        try:
+            emitted = self._emitted()
+        except ValueError as error:
+            # `layers` was set to what the model does not have. Then there is no such attribute:
+            # scikit-learn's display looks at all that are there.
+            raise AttributeError(str(error)) from error
+        ends = np.cumsum([0, *(self.layer_sizes_[layer] for layer in emitted)]).tolist()
         return [slice(start, stop) for start, stop in pairwise(ends)]
 
     @property

@@ -240,18 +240,25 @@ class Model:
     @torch.no_grad()
     def sample(self, n_samples: int, seed: int) -> NDArray[np.float64]:
         """New rows from the generative model, shape (n_samples, n_columns)."""
-        module = self.module(torch.float64)
-        device = _device_of(module)
-        generator = torch.Generator(device=device).manual_seed(seed)
-        sizes = self.architecture.layer_sizes
-        pieces = []
-        piece = _rows_per_piece(len(self.architecture.families) + sum(sizes))
-        for start in range(0, n_samples, piece):
-            shape = (min(piece, n_samples - start), sum(sizes))
-            noise = torch.randn(shape, generator=generator, dtype=torch.float64, device=device)
-            values = module.generate(noise.split(sizes, dim=1))
-            rows = module.likelihood.sample(module.top_down.decode(values), generator)
-            pieces.append(rows.cpu().numpy())
+        module, generator = self._generating(seed)
+        pieces = [
+            module.likelihood.sample(module.top_down.decode(values), generator).cpu().numpy()
+            for values in self._drawn_pieces(module, n_samples, generator)
+        ]
+        return np.concatenate(pieces)
+
+    @own_modes()
+    @torch.no_grad()
+    def expected_sample(self, n_samples: int, seed: int) -> NDArray[np.float64]:
+        """E[x | z] of units from the generative model, shape (n_samples, n_columns).
+
+        Of a categorical column the likeliest category.
+        """
+        module, generator = self._generating(seed)
+        pieces = [
+            module.likelihood.mean(module.top_down.decode(values)).cpu().numpy()
+            for values in self._drawn_pieces(module, n_samples, generator)
+        ]
         return np.concatenate(pieces)
 
     @own_modes()
@@ -271,6 +278,24 @@ class Model:
                 kl = module.kl(record)[: where.stop - where.start]
                 total += kl.double().sum(dim=0).cpu().numpy()
         return [total / rows.n_rows for total in totals]
+
+    def _generating(self, seed: int) -> tuple[Hierarchy, torch.Generator]:
+        """A module that draws in double precision, and the generator for it."""
+        module = self.module(torch.float64)
+        return module, torch.Generator(device=_device_of(module)).manual_seed(seed)
+
+    def _drawn_pieces(
+        self, module: Hierarchy, n_samples: int, generator: torch.Generator
+    ) -> Iterator[Sequence[Tensor]]:
+        """Values of all layers from the generative model, for some samples at a time."""
+        sizes = self.architecture.layer_sizes
+        piece = _rows_per_piece(len(self.architecture.families) + sum(sizes))
+        for start in range(0, n_samples, piece):
+            shape = (min(piece, n_samples - start), sum(sizes))
+            noise = torch.randn(
+                shape, generator=generator, dtype=torch.float64, device=generator.device
+            )
+            yield module.generate(noise.split(sizes, dim=1))
 
     def _layer_pieces(
         self, module: Hierarchy, values: Sequence[NDArray[np.floating]]

@@ -4,10 +4,12 @@ import importlib.util
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sklearn.datasets import load_digits
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -47,11 +49,46 @@ def test_every_example_is_run():
 
 
 def test_verdicts_of_the_pilot(tmp_path, capsys):
+    module = load("pilot_verdicts")
     arguments = ["--seeds", "1", "--max-iter", "1", "--results", str(tmp_path)]
-    figures = load("pilot_verdicts").main(arguments)
+    record = module.main(arguments)
     # Whether features pay takes training to tell; that noise tells nothing does not.
-    assert figures["cannot_tell"]["right"] == 1
-    assert figures["pays"]["columns_named_as_leaks"] == 0
+    assert record["right"]["cannot_tell"]["count"] == 1
+    assert record["columns_named_as_leaks"] == 0
+    assert record["wrong"]["of"] == 3
+    assert record["pays_where_it_does_not"]["of"] == 2
+    written = json.loads((tmp_path / "pilot_verdicts.json").read_text(encoding="utf-8"))
+    assert written["studies"] == record["studies"]
+    capsys.readouterr()
+    # What is there is not studied again.
+    assert module.main(arguments)["studies"] == record["studies"]
+    assert capsys.readouterr().out.splitlines() == list(module.shown(record))
+
+
+def test_error_rates_of_the_verdicts():
+    module = load("pilot_verdicts")
+
+    def given(decision, low):
+        intervals = {"all": [low, low + 0.1, low + 0.2]}
+        leaks = {"columns_named_as_leaks": []}
+        return {"decision": decision, "intervals": intervals, **leaks}
+
+    studies = {
+        "pays": [given("pays", 0.1), given("cannot_tell", 0.1)],
+        "does_not_pay": [given("pays", -0.1), given("does_not_pay", -0.3)],
+        "cannot_tell": [given("cannot_tell", -0.1), given("cannot_tell", -0.1)],
+    }
+    figures = module.summary(studies)
+    assert figures["decisions"]["pays"] == {"pays": 1, "does_not_pay": 0, "cannot_tell": 1}
+    assert (figures["wrong"]["count"], figures["wrong"]["of"]) == (2, 6)
+    assert (figures["pays_where_it_does_not"]["count"], figures["wrong"]["of"]) == (1, 6)
+    # Clopper and Pearson, by the quantiles of the beta distribution.
+    low, high = figures["wrong"]["interval"]
+    assert low == pytest.approx(stats.beta.ppf(0.025, 2, 5))
+    assert high == pytest.approx(stats.beta.ppf(0.975, 3, 4))
+    row = figures["intervals"]["does_not_pay"]["all"]
+    assert row["mean_gain"] == pytest.approx(-0.1)
+    assert row["wholly_above"]["count"] == row["wholly_below"]["count"] == 0
 
 
 @pytest.mark.parametrize("name", REDUCED)
@@ -234,3 +271,30 @@ def test_speed(tmp_path, monkeypatch):
     steps = record["milliseconds_of_a_step"]
     assert all(step["ratio"] == step["step"] / step["products"] > 0 for step in steps.values())
     assert (tmp_path / "speed.json").is_file()
+
+
+def test_quick_looks(tmp_path, monkeypatch, capsys):
+    module = load("pilot_quick", EXAMPLES / "benchmarks")
+    asked = []
+
+    def run(command, check):
+        """What the command would write, at once."""
+        asked.append(command)
+        interval = {"mean": 0.1, "low": 0.05, "high": 0.15}
+        budget = {"n_labels": 100, "encoder_score": 0.9, "reference_score": 0.8}
+        verdict = {"decision": "pays", "reason": "gain", "score": "f1", "shown": 0}
+        data = {"n_rows": 9, "n_studied": 9, "n_columns": 3, "leaks": [{"column": "a"}]}
+        study = {
+            "data": data,
+            "verdict": {**verdict, "budgets": [{**budget, "difference": interval}]},
+        }
+        Path(command[command.index("--json") + 1]).write_text(json.dumps(study))
+        Path(command[command.index("--report") + 1]).write_text("page")
+
+    monkeypatch.setattr(module, "subprocess", SimpleNamespace(run=run))
+    module.main(["--sets", "secom", "--results", str(tmp_path)])
+    record = module.main(["--sets", "digits", "--results", str(tmp_path)])
+    assert list(record["sets"]) == ["digits", "secom"]
+    assert record["sets"]["secom"]["columns_named_as_leaks"] == ["a"]
+    assert all("--quick" in command for command in asked)
+    assert json.loads((tmp_path / "pilot_quick.json").read_text())["sets"] == record["sets"]

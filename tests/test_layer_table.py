@@ -81,3 +81,14 @@ def test_as_text_and_in_a_pipeline(X):
     with config_context(display="text"):
         assert not hasattr(pipeline[-1], "_repr_html_")
         assert "text/html" not in pipeline[-1]._repr_mimebundle_()
+
+
+def test_layers_that_the_model_does_not_have(X):
+    encoder = HierarchicalSparseEncoder((5,), max_iter=1, random_state=0).fit(X)
+    encoder.set_params(layers=[3])
+    assert CAPTION in encoder._repr_html_()
+    assert not hasattr(encoder, "layer_slices_")
+    with pytest.raises(ValueError, match=r"from 0 \(bottom\) to 0. Got \[3\]"):
+        encoder.transform(X)
+    with pytest.raises(ValueError, match=r"Got \[3\]"):
+        encoder.get_feature_names_out()

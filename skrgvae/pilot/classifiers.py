@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn import config_context
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold
 
 CLASSIFIERS = ("linear", "boosting")
 
@@ -70,18 +71,20 @@ def fit_classifier(
         Whether boosting is cut short.
     """
     counts = np.bincount(y)
-    if name == "linear":
-        classifier = _logistic(Z, y, counts, seed)
-    else:
-        classifier = HistGradientBoostingClassifier(
-            # No weights: with them, scikit-learn 1.9 takes ten times as long to bin wide tables.
-            # The default of 20 rows per leaf leaves a hundred rows no room for a second split.
-            min_samples_leaf=int(min(20, max(2, y.size // 20))),
-            random_state=seed,
-            **(_QUICK_BOOSTING if quick else {}),
-        )
-    with warnings.catch_warnings():
+    # There are hundreds of fits, and to check the parameters takes a tenth of a small one.
+    with config_context(skip_parameter_validation=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # reported as a figure instead
+        if name == "linear":
+            classifier = _logistic(Z, y, counts, seed)
+        else:
+            classifier = HistGradientBoostingClassifier(
+                # No weights: with them, scikit-learn 1.9 takes ten times as long to bin wide
+                # tables. The default of 20 rows per leaf leaves a hundred rows no room for a
+                # second split.
+                min_samples_leaf=int(min(20, max(2, y.size // 20))),
+                random_state=seed,
+                **(_QUICK_BOOSTING if quick else {}),
+            )
         classifier.fit(Z, y)
     linear = isinstance(classifier, LogisticRegression)
     converged = not linear or bool(classifier.n_iter_.max() < classifier.max_iter)
@@ -95,13 +98,13 @@ def _logistic(Z, y, counts, seed):
     Z, y = Z[rows], y[rows]
     if np.bincount(y, minlength=counts.size).min() < _N_INNER:
         return classifier
-    folds = StratifiedKFold(_N_INNER, shuffle=True, random_state=seed)
+    folds = list(StratifiedKFold(_N_INNER, shuffle=True, random_state=seed).split(Z, y))
     losses = []
     for strength in _STRENGTHS:
-        candidate = clone(classifier).set_params(C=strength)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            balanced = cross_val_predict(candidate, Z, y, cv=folds, method="predict_proba")
+        classifier.set_params(C=strength)
+        balanced = np.empty((y.size, counts.size))
+        for train, test in folds:
+            balanced[test] = classifier.fit(Z[train], y[train]).predict_proba(Z[test])
         losses.append(log_loss(y, _reweighted(balanced, counts)))
     return classifier.set_params(C=_STRENGTHS[int(np.argmin(losses))])
 

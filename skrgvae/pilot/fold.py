@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from skrgvae.pilot.classifiers import CLASSIFIERS, Fitted, fit_classifier
 from skrgvae.pilot.data import Data, damaged, feature_makers, take
-from skrgvae.pilot.scores import all_scores
+from skrgvae.pilot.scores import all_scores, deciding_score
 from skrgvae.pilot.search import with_searched_sizes
 from skrgvae.pilot.units import describe_units, important_units
 from skrgvae.pilot.worth import Payoff, best_threshold, inner_probability, measure_worth
@@ -186,8 +186,8 @@ class _Arm:
 
     def _deciding(self, fitted: Fitted, Z: NDArray[np.floating]) -> float:
         """The score that decides, on the test rows with these features."""
-        scores = all_scores(self._y_test, *fitted.probabilities(Z), self._task.positive)
-        return scores[self._task.score]
+        balanced, _ = fitted.probabilities(Z)
+        return deciding_score(self._task.score, self._y_test, balanced, self._task.positive)
 
     def _under_damage(self) -> list[dict[str, Any]]:
         found = []

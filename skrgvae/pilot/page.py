@@ -94,6 +94,12 @@ def _listing(items: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>\n"
 
 
+def _cut(items: Iterable[str]) -> str:
+    """The first few of them, and dots for the others."""
+    listed = list(items)
+    return ", ".join([*listed[:_MAX_LISTED], *(["…"] if len(listed) > _MAX_LISTED else [])])
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """The first column names the row."""
     cells = "".join(f'<th scope="col">{cell}</th>' for cell in head)
@@ -433,29 +439,28 @@ def _data(say):
     cards = "".join(
         f"<div><dt>{say.words['data.' + name]}</dt><dd>{text}</dd></div>" for name, text in facts
     )
-    counts = list(data["class_counts"].items())
-    classes = ", ".join(
-        f"{_name(name)} {say.number(count, 0)}" for name, count in counts[:_MAX_LISTED]
+    classes = _cut(
+        f"{_name(name)} {say.number(count, 0)}" for name, count in data["class_counts"].items()
     )
-    more = ", …" if len(counts) > _MAX_LISTED else ""
     parts = [
         f'<dl class="facts">{cards}</dl>\n',
-        _p(f"{say.words['data.classes']}: {classes}{more}"),
+        _p(f"{say.words['data.classes']}: {classes}"),
     ]
     if data["positive"] is not None:
         parts.append(_p(say.say("data.positive", positive=_name(data["positive"]))))
     if data["n_studied"] < data["n_rows"]:
         parts.append(_p(say.words["data.drawn"]))
-    if data["set_aside"]:
-        aside = ", ".join(
-            f"{_name(one['column'])} ({say.words['data.' + one['reason']]})"
-            for one in data["set_aside"][:_MAX_LISTED]
-        )
-        parts.append(_p(f"{say.words['data.set_aside']} {aside}"))
-    if data["constant"]:
-        named = ", ".join(map(_name, data["constant"][:_MAX_LISTED]))
-        more = ", …" if len(data["constant"]) > _MAX_LISTED else ""
-        parts.append(_p(f"{say.words['data.constant']}: {named}{more}"))
+    aside = (
+        f"{_name(one['column'])} ({say.words['data.' + one['reason']]})"
+        for one in data["set_aside"]
+    )
+    for key, listed in {
+        "dropped": _cut(map(_name, say.record["source"]["dropped"])),
+        "set_aside": _cut(aside),
+        "constant": _cut(map(_name, data["constant"])),
+    }.items():
+        if listed:
+            parts.append(_p(f"{say.words['data.' + key]}: {listed}"))
     if not data["leaks"]:
         parts.append(_p(say.words["leaks.none"]))
     return _section(say.words["data"], *parts)

@@ -31,17 +31,34 @@ def all_scores(
     positive : int or None
         Of two classes the one that F1 is about.
     """
-    predicted = balanced.argmax(axis=1)
-    two = balanced.shape[1] == 2
-    average = {"average": "binary", "pos_label": positive} if two else {"average": "macro"}
     return {
-        "f1": float(f1_score(y, predicted, zero_division=0, **average)),
-        "auc": float(roc_auc_score(y, balanced[:, 1] if two else balanced, multi_class="ovr")),
-        "balanced_accuracy": float(balanced_accuracy_score(y, predicted)),
-        "accuracy": float(accuracy_score(y, predicted)),
+        **{name: deciding_score(name, y, balanced, positive) for name in DECIDING},
+        "accuracy": float(accuracy_score(y, balanced.argmax(axis=1))),
         "brier": brier_score(y, calibrated),
         "calibration_error": calibration_error(y, calibrated),
     }
+
+
+def deciding_score(
+    name: str, y: NDArray[np.integer], balanced: NDArray[np.floating], positive: int | None
+) -> float:
+    """One of the scores `DECIDING`.
+
+    Parameters
+    ----------
+    name : str
+    y, balanced, positive
+        As for `all_scores`.
+    """
+    two = balanced.shape[1] == 2
+    if name == "auc":
+        of = balanced[:, 1] if two else balanced
+        return float(roc_auc_score(y, of, multi_class="ovr"))
+    predicted = balanced.argmax(axis=1)
+    if name == "balanced_accuracy":
+        return float(balanced_accuracy_score(y, predicted))
+    average = {"average": "binary", "pos_label": positive} if two else {"average": "macro"}
+    return float(f1_score(y, predicted, zero_division=0, **average))
 
 
 def brier_score(y: NDArray[np.integer], probability: NDArray[np.floating]) -> float:

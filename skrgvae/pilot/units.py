@@ -67,6 +67,10 @@ def describe_units(
 ) -> list[dict[str, Any]]:
     """The fields of `skrgvae.pilot.records.Unit` for some units.
 
+    Columns are named by their correlation with the unit on these rows. What a unit raises by the
+    model, `skrgvae.inspection.unit_effects`, is in units of its own and tells of a categorical
+    column only that it changes, not to which category.
+
     Parameters
     ----------
     units : ndarray of int of shape (n_shown,)

@@ -16,9 +16,6 @@ ENGLISH = {
     "score.f1": "F1",
     "score.auc": "AUC",
     "score.balanced_accuracy": "balanced accuracy",
-    "score.accuracy": "accuracy",
-    "score.brier": "Brier",
-    "score.calibration_error": "calibration error",
     "short.f1": "F1",
     "short.auc": "AUC",
     "short.balanced_accuracy": "bal. acc.",
@@ -74,7 +71,8 @@ ENGLISH = {
     "data.classes": "Classes",
     "data.positive": "The positive class is {positive}.",
     "data.drawn": "A quick look studies a draw of the rows that keeps the share of every class.",
-    "data.set_aside": "Not studied:",
+    "data.dropped": "Left out as asked",
+    "data.set_aside": "Not studied",
     "data.identifier": "names or counts the rows",
     "data.empty": "has no values",
     "leaks": "Columns that give the target away",
@@ -116,7 +114,7 @@ ENGLISH = {
     "seconds": "{n} s",
     # Money
     "value": "What it is worth",
-    "value.text": "A true alarm for {positive} gains {gain}, a false one costs {cost}. The "
+    "value.text": "A true alarm for class {positive} gains {gain}, a false one costs {cost}. The "
     "threshold was chosen on training rows alone.",
     "value.difference": "Per thousand rows, the encoder's best ({ours}) brings {difference} "
     "against the best without it ({other}), between {low} and {high} with {confidence} "
@@ -134,8 +132,6 @@ ENGLISH = {
     "units.importance": "matters",
     "units.on": "on",
     "units.columns": "columns",
-    "units.none": "No unit matters by itself: shuffling any single one changes {score} by less "
-    "than {least}.",
     # The encoder
     "encoder": "The encoder",
     "encoder.text": "Bound (ELBO) on rows not seen: {elbo} nats per row. Trained for {epochs} "
@@ -158,7 +154,6 @@ ENGLISH = {
     "method.search": "Every fold searched its layer sizes by successive halving within its "
     "training rows: {sizes}.",
     "method.quick": "This was a quick look: short training.",
-    "method.unconverged": "{n} of the linear classifiers ran out of iterations.",
     "method.time": "The study took {seconds} s, with {versions}.",
 }
 
@@ -173,9 +168,6 @@ JAPANESE = {
     "score.f1": "F1",
     "score.auc": "AUC",
     "score.balanced_accuracy": "バランス正解率",
-    "score.accuracy": "正解率",
-    "score.brier": "ブライアスコア",
-    "score.calibration_error": "較正誤差",
     "short.f1": "F1",
     "short.auc": "AUC",
     "short.balanced_accuracy": "均衡正解",
@@ -229,7 +221,8 @@ JAPANESE = {
     "data.classes": "クラス",
     "data.positive": "陽性クラスは{positive}です。",
     "data.drawn": "簡易評価では、クラスの比率を保って抽出した行を使います。",
-    "data.set_aside": "評価から除いた列:",
+    "data.dropped": "指定により除いた列",
+    "data.set_aside": "評価から除いた列",
     "data.identifier": "行の識別子または通し番号",
     "data.empty": "値がない",
     "leaks": "目的変数を漏らしている列",
@@ -267,7 +260,7 @@ JAPANESE = {
     "seconds": "{n}秒",
     # Money
     "value": "金額に換算すると",
-    "value.text": "{positive}の正しい警報は{gain}の利益、誤った警報は{cost}の費用とします。"
+    "value.text": "クラス{positive}の正しい警報は{gain}の利益、誤った警報は{cost}の費用とします。"
     "しきい値は学習用の行だけで選びました。",
     "value.difference": "千行あたり、エンコーダの最良({ours})とエンコーダなしの最良({other})"
     "との差は{difference}、信頼度{confidence}で{low}から{high}です。"
@@ -284,8 +277,6 @@ JAPANESE = {
     "units.importance": "重要度",
     "units.on": "オン",
     "units.columns": "列",
-    "units.none": "単独で重要なユニットはありません。どれを並べ替えても{score}の変化は"
-    "{least}未満です。",
     # The encoder
     "encoder": "エンコーダ",
     "encoder.text": "未知の行での下限(ELBO):一行あたり{elbo}ナット。学習は{epochs}周。"
@@ -306,7 +297,6 @@ JAPANESE = {
     "(Nadeau and Bengio, Inference for the Generalization Error)。",
     "method.search": "各分割の学習行の中で、逐次半減法により層の大きさを探しました:{sizes}。",
     "method.quick": "これは学習を短くした簡易評価です。",
-    "method.unconverged": "線形分類器のうち{n}個は収束しませんでした。",
     "method.time": "評価時間は{seconds}秒、環境は{versions}。",
 }
 

@@ -43,10 +43,13 @@ def check_unit(encoder: Any, layer: Any, unit: Any) -> None:
     check_index("unit", unit, encoder.layer_sizes_[layer])
 
 
-def check_table(name: str, value: ArrayLike, n_columns: int | None = None) -> NDArray[np.float64]:
-    """Finite numbers of shape (n, n_columns), with n at least 1."""
+def check_table(
+    name: str, value: ArrayLike, n_columns: int | None = None, missing: bool = False
+) -> NDArray[np.float64]:
+    """Finite numbers, or NaN where they may be missing, of shape (n, n_columns), n at least 1."""
     table = np.asarray(value, dtype=np.float64)
-    if table.ndim != 2 or not table.size or not np.isfinite(table).all():
+    refused = np.isinf(table) if missing else ~np.isfinite(table)
+    if table.ndim != 2 or not table.size or refused.any():
         raise ValueError(
             f"{name} must be a 2-dimensional array of finite numbers. Got shape {table.shape}."
         )

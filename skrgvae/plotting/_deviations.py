@@ -14,9 +14,14 @@ LIMIT = 3.0  # standard deviations at the ends of the colours
 COLORED: dict[str, Any] = {"cmap": COLORS, "vmin": -LIMIT, "vmax": LIMIT}
 
 
+def column_mean(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of what is known of every column, 0 where nothing is."""
+    return np.ma.masked_invalid(rows).mean(axis=0).filled(0.0)
+
+
 def column_spread(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standard deviation of every column, 1 where it is constant."""
-    spread = rows.std(axis=0)
+    """Standard deviation of what is known of every column, 1 where it is constant."""
+    spread = np.ma.masked_invalid(rows).std(axis=0).filled(0.0)
     return np.where(spread > 0, spread, 1.0)
 
 
@@ -26,7 +31,7 @@ def mean_and_spread(
     """Mean and standard deviation of every column: those given, or those of some rows."""
     n_features = rows.shape[1]
     return (
-        rows.mean(axis=0) if mean is None else check_numbers("mean", mean, n_features),
+        column_mean(rows) if mean is None else check_numbers("mean", mean, n_features),
         column_spread(rows) if spread is None else check_spread(spread, n_features),
     )
 

@@ -34,18 +34,3 @@ def moved(encoder: Any, layer: int, unit: int, values: NDArray[np.float64]) -> N
     ]
     upper[0][:, unit] = values
     return encoder._model.decode(encoder._model.follow(upper))
-
-
-def expected_samples(encoder: Any, n_samples: int) -> NDArray[np.float64]:
-    """E[x | z] of units drawn from the generative model, shape (n_samples, n_features)."""
-    import torch
-
-    from skrgvae.torch_modes import own_modes
-
-    sizes = encoder.layer_sizes_
-    module = encoder._model.module(torch.float64)
-    noise = np.random.default_rng(encoder._draw_seed()).standard_normal((n_samples, sum(sizes)))
-    device = module.top_down.top.loc.device
-    with own_modes(), torch.no_grad():
-        drawn = module.generate(torch.from_numpy(noise).to(device).split(sizes, dim=1))
-    return encoder._model.decode([part.cpu().numpy() for part in drawn])

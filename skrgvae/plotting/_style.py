@@ -12,6 +12,7 @@ GRAY = "0.55"
 # where values have a sign.
 COLORS = "cividis"
 SMALL = 8  # points, for what explains a picture
+MISSING = ORANGE  # pixels among shades of gray; in heat maps, missing cells are left white
 
 _DASHES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skrgvae.plotting._style import SMALL
+from skrgvae.plotting._style import MISSING, SMALL
 
 MOST_ACROSS = 10
 GAP = 0.12  # between tiles, as a share of their width
@@ -55,6 +55,7 @@ def draw_tiles(
     ----------
     ax : matplotlib Axes
     images : ndarray of shape (n_images, height, width)
+        NaN where pixels are missing.
     n_columns : int
     norm : matplotlib Normalize
     cmap : str
@@ -67,15 +68,18 @@ def draw_tiles(
     -------
     list of AxesImage
     """
+    from matplotlib import colormaps
+
     step_x, step_y = _steps(images.shape[1:], bool(labels))
     height = images.shape[1] / images.shape[2]
+    shades = colormaps[cmap].with_extremes(bad=MISSING)
     artists = []
     for tile, image in enumerate(images):
         left, top = tile % n_columns * step_x, (first_row + tile // n_columns) * step_y
         artists.append(
             ax.imshow(
                 image,
-                cmap=cmap,
+                cmap=shades,
                 norm=norm,
                 interpolation="nearest",
                 extent=(left, left + 1, top + height, top),

@@ -17,8 +17,14 @@ from skrgvae.plotting._checks import (
     check_names,
     check_table,
 )
-from skrgvae.plotting._deviations import COLORED, add_colorbar, column_spread, mean_and_spread
-from skrgvae.plotting._reading import expected_samples, table_of, unit_values
+from skrgvae.plotting._deviations import (
+    COLORED,
+    add_colorbar,
+    column_mean,
+    column_spread,
+    mean_and_spread,
+)
+from skrgvae.plotting._reading import table_of, unit_values
 from skrgvae.plotting._tiles import draw_tiles, row_centers, tiles_size
 
 KINDS = ("rows", "reconstructions", "samples")
@@ -33,6 +39,7 @@ class ReconstructionDisplay:
     Parameters
     ----------
     rows, reconstructions, samples : array-like of shape (n_rows, n_features)
+        Cells of `rows` that are missing, as NaN, stay blank, or orange in images.
     mean, spread : array-like of shape (n_features,), default=None
         Of the columns, for the heat map; None: those of `rows`.
     column_names : sequence of str, default=None
@@ -134,8 +141,8 @@ class ReconstructionDisplay:
         return cls(
             rows,
             encoder._model.decode(unit_values(encoder, rows)),
-            expected_samples(encoder, len(rows)),
-            mean=table.mean(axis=0),
+            encoder._model.expected_sample(len(rows), encoder._draw_seed()),
+            mean=column_mean(table),
             spread=column_spread(table),
             column_names=column_names(encoder).tolist(),
             image_shape=image_shape,
@@ -161,7 +168,7 @@ class ReconstructionDisplay:
             If `ax` is not an Axes.
         """
         require_matplotlib(f"{type(self).__name__}.plot")
-        rows = check_table("rows", self.rows)
+        rows = check_table("rows", self.rows, missing=True)
         parts = [rows]
         for name in KINDS[1:]:
             part = check_table(name, getattr(self, name), rows.shape[1])
@@ -183,7 +190,7 @@ class ReconstructionDisplay:
         n_across, shape = len(images) // len(KINDS), images.shape[1:]
         width, height = tiles_size(len(images), n_across, shape, labelled=False)
         self.ax_ = single_axes(ax, (width + 1.2, height + 0.2))
-        norm = Normalize(images.min(), images.max())
+        norm = Normalize(np.nanmin(images), np.nanmax(images))
         self.images_ = draw_tiles(self.ax_, images, n_across, norm, "gray")
         self.ax_.set_yticks(row_centers(len(KINDS), shape), LABELS)
 

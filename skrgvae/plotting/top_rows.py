@@ -19,7 +19,13 @@ from skrgvae.plotting._checks import (
     check_table,
     check_unit,
 )
-from skrgvae.plotting._deviations import COLORED, add_colorbar, column_spread, mean_and_spread
+from skrgvae.plotting._deviations import (
+    COLORED,
+    add_colorbar,
+    column_mean,
+    column_spread,
+    mean_and_spread,
+)
 from skrgvae.plotting._reading import table_of, unit_values
 from skrgvae.plotting._style import SMALL
 from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
@@ -34,7 +40,8 @@ class TopRowsDisplay:
     Parameters
     ----------
     rows : array-like of shape (n_rows, n_features)
-        The most exciting first.
+        The most exciting first. Cells that are missing, as NaN, show a dash, or are orange in
+        images.
     values : array-like of shape (n_rows,)
         Values of the unit.
     index : sequence, default=None
@@ -161,7 +168,7 @@ class TopRowsDisplay:
             table[top],
             values[top],
             index=names.tolist(),
-            mean=table.mean(axis=0),
+            mean=column_mean(table),
             spread=column_spread(table),
             column_names=column_names(encoder).tolist(),
             image_shape=image_shape,
@@ -190,7 +197,7 @@ class TopRowsDisplay:
             If `ax` is not an Axes.
         """
         require_matplotlib(f"{type(self).__name__}.plot")
-        rows = check_table("rows", self.rows)
+        rows = check_table("rows", self.rows, missing=True)
         values = check_numbers("values", self.values, len(rows))
         index = check_names("index", self.index, len(rows), "")
         shape = check_image_shape(self.image_shape, rows.shape[1])
@@ -216,7 +223,7 @@ class TopRowsDisplay:
         width, height = tiles_size(len(images), n_across, images.shape[1:], labelled=True)
         self.ax_ = single_axes(ax, (max(width, 4.0), height + 0.5))
         labels = [f"{name}: {value:.2g}" for name, value in zip(index, values, strict=True)]
-        norm = Normalize(images.min(), images.max())
+        norm = Normalize(np.nanmin(images), np.nanmax(images))
         self.images_ = draw_tiles(self.ax_, images, n_across, norm, "gray", labels)
         self.ax_.set_xlabel("row: value of the unit", fontsize=SMALL)
 
@@ -232,7 +239,7 @@ class TopRowsDisplay:
         names = check_names("column_names", self.column_names, n_features, "x")
         mean, spread = mean_and_spread(self.mean, self.spread, rows)
         distance = (rows - mean) / spread
-        order = np.argsort(-np.abs(distance.mean(axis=0)), kind="stable")[:n_columns]
+        order = np.argsort(-np.abs(column_mean(distance)), kind="stable")[:n_columns]
         self.ax_ = single_axes(ax, (0.75 * n_columns + 2.5, 0.25 * len(rows) + 2.2))
         shown = distance[:, order]
         self.images_ = [
@@ -249,7 +256,7 @@ class TopRowsDisplay:
                     self.ax_.text(
                         place,
                         row,
-                        f"{rows[row, column]:.3g}",
+                        _shown(rows[row, column]),
                         ha="center",
                         va="center",
                         fontsize=SMALL,
@@ -269,3 +276,7 @@ class TopRowsDisplay:
         self.ax_.tick_params(length=0)
         self.ax_.spines[:].set_visible(False)
         self.colorbar_ = add_colorbar(self.ax_, self.images_[0])
+
+
+def _shown(value: float) -> str:
+    return "\N{EN DASH}" if np.isnan(value) else f"{value:.3g}"

@@ -1,5 +1,6 @@
 """Two small fitted encoders, of images and of a table with column names, and an empty figure."""
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_wine
 
@@ -25,6 +26,13 @@ def table():
     pytest.importorskip("pandas")
     frame = load_wine(as_frame=True).data
     return frame.set_index("wine " + frame.index.astype(str))
+
+
+@pytest.fixture(scope="session")
+def holed(table):
+    """The table with one cell in three missing."""
+    hit = np.random.default_rng(0).random(table.shape) < 1 / 3
+    return table.mask(hit)
 
 
 @pytest.fixture(scope="session")

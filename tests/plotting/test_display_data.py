@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from pictures import history, links, summary
 
 from skrgvae import HierarchicalSparseEncoder
@@ -15,6 +16,7 @@ from skrgvae.plotting import (
     TraversalDisplay,
     UnitActivityDisplay,
 )
+from skrgvae.plotting._style import MISSING
 
 
 def tick_labels(axis):
@@ -121,6 +123,13 @@ class TestDictionary:
             assert tick_labels(axes.yaxis) == table.columns[order].tolist()
             assert axes.get_title() == f"unit {unit}"
 
+    def test_deviations_are_those_of_what_is_known(self, table_encoder, holed, figure):
+        display = DictionaryDisplay.from_estimator(
+            table_encoder, holed, units=[1], ax=figure.subplots()
+        )
+        effects = layer_components(table_encoder)[1] / holed.std(ddof=0).to_numpy()
+        np.testing.assert_allclose(display.effects, [effects])
+
     def test_units_with_the_largest_kl_come_first(self, image_encoder, images, figure):
         display = DictionaryDisplay.from_estimator(
             image_encoder, images, n_units=5, image_shape=(8, 8), ax=figure.subplots()
@@ -175,6 +184,13 @@ class TestTraversal:
             change = (expected[:, column] - expected[0, column]) / table[name].std(ddof=0)
             np.testing.assert_allclose(display.lines_[name].get_ydata(), change, atol=1e-9)
             np.testing.assert_allclose(display.lines_[name].get_xdata(), Z[:, unit])
+
+    def test_deviations_are_those_of_what_is_known(self, table_encoder, holed, figure):
+        unit = int(table_encoder.transform(holed)[:, :8].std(axis=0).argmax())
+        display = TraversalDisplay.from_estimator(
+            table_encoder, holed, layer=0, unit=unit, ax=figure.subplots()
+        )
+        np.testing.assert_allclose(display.spread, holed.std(ddof=0))
 
     def test_columns_that_change_most_are_named(self, figure):
         columns = [f"c{i}" for i in range(9)]
@@ -248,6 +264,27 @@ class TestReconstruction:
         np.testing.assert_allclose(rows, expected, atol=1e-9)
         assert tick_labels(display.ax_.xaxis) == table.columns.tolist()
 
+    def test_missing_cells_stay_blank(self, table_encoder, holed, figure):
+        display = ReconstructionDisplay.from_estimator(
+            table_encoder, holed, n_rows=6, ax=figure.subplots()
+        )
+        rows, reconstructions, _ = (image.get_array() for image in display.images_)
+        expected = ((holed - holed.mean()) / holed.std(ddof=0)).to_numpy()[:6]
+        np.testing.assert_allclose(np.ma.filled(rows, np.nan), expected, atol=1e-9)
+        assert np.isfinite(np.ma.filled(reconstructions, np.nan)).all()
+        figure.draw_without_rendering()
+
+    def test_missing_pixels_are_orange(self, image_encoder, images, figure):
+        holed = images[:3].copy()
+        holed[0, :4] = np.nan
+        display = ReconstructionDisplay.from_estimator(
+            image_encoder, holed, image_shape=(8, 8), ax=figure.subplots()
+        )
+        first = display.images_[0]
+        colors = first.cmap(first.norm(first.get_array()))[0]
+        np.testing.assert_allclose(colors[:4], np.tile(to_rgba(MISSING), (4, 1)))
+        np.testing.assert_array_equal(colors[4:, 0], colors[4:, 2])  # the others are gray
+
     def test_the_same_seed_gives_the_same_samples(self, image_encoder, images, figure):
         first, second = (
             ReconstructionDisplay.from_estimator(
@@ -281,6 +318,22 @@ class TestTopRows:
         cells = [[text.get_text() for text in row] for row in display.texts_]
         shown = table.iloc[top][columns].to_numpy()
         assert cells == [[f"{value:.3g}" for value in row] for row in shown]
+
+    def test_missing_cells_show_a_dash(self, table_encoder, holed, figure):
+        values = table_encoder.transform(holed)[:, :8]
+        unit = int((values > 0).sum(axis=0).argmax())
+        display = TopRowsDisplay.from_estimator(
+            table_encoder, holed, layer=0, unit=unit, n_rows=6, ax=figure.subplots()
+        )
+        names = tick_labels(display.ax_.xaxis)
+        shown = holed[names].iloc[np.argsort(-values[:, unit], kind="stable")[:6]]
+        assert shown.isna().to_numpy().any()
+        cells = [[text.get_text() for text in row] for row in display.texts_]
+        assert cells == [
+            ["\N{EN DASH}" if np.isnan(value) else f"{value:.3g}" for value in row]
+            for row in shown.to_numpy()
+        ]
+        figure.draw_without_rendering()
 
     def test_only_rows_where_the_unit_is_on(self, image_encoder, images, figure):
         values = image_encoder.transform(images)[:, 0]
