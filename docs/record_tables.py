@@ -150,22 +150,84 @@ def _rate(part):
 
 
 def speed(record):
-    """Times as multiples of what they are compared with."""
+    """Times as multiples of what they are compared with, of all sections that ran."""
     yield ["what", "time", "in units of"]
-    products = "its matrix products alone"
-    for name, row in record["milliseconds_of_a_step"].items():
-        yield [f"step, {name}", f"{row['step']:.1f} ms", f"{row['ratio']:.2f} times {products}"]
-    transform = record["seconds_of_transform"]
-    rows = f"transform, {transform['rows']:,} rows"
-    yield [rows, f"{transform['encoder']:.2f} s", f"{transform['ratio']:.2f} times {products}"]
-    beside = transform["beside_others"]
+    for name, rows in SPEED.items():
+        if name in record:
+            yield from rows(record[name])
+
+
+ITS_PRODUCTS = "its matrix products alone"
+
+
+def speed_of_steps(section):
+    for name, row in section["milliseconds"].items():
+        for key, label in (("step", "with numba"), ("step_without_numba", "without numba")):
+            ratio = row[key.replace("step", "ratio")]
+            unit = f"{ratio:.2f} times {ITS_PRODUCTS}"
+            yield [f"step, {name}, {label}", f"{row[key]:.1f} ms", unit]
+
+
+def speed_beside_pythae(section):
+    labels = {
+        "encoder": "encoder",
+        "without_skip_connections": "encoder without skip connections",
+        "pythae": "pythae's VAE",
+        "pythae_without_its_data_loader": "pythae's VAE, batches at hand",
+    }
+    for name, row in section["milliseconds_per_batch"].items():
+        for key, label in labels.items():
+            unit = f"{row[key] / row['pythae']:.2f} times pythae's VAE"
+            yield [f"epoch, {name}, {label}", f"{row[key]:.1f} ms a batch", unit]
+
+
+def speed_of_transforms(section):
+    unit = f"{section['ratio']:.2f} times {ITS_PRODUCTS}"
+    yield [f"transform, {section['rows']:,} rows", f"{section['encoder']:.2f} s", unit]
+    beside = section["beside_others"]
     for name, seconds in beside.items():
-        rows = f"transform, {transform['rows_beside_others']:,} rows, {name}"
-        yield [
-            rows,
-            f"{1000 * seconds:.1f} ms",
-            f"{seconds / beside['encoder']:.2f} times encoder",
-        ]
+        rows = f"transform, {section['rows_beside_others']:,} rows, {name}"
+        unit = f"{seconds / beside['encoder']:.2f} times encoder"
+        yield [rows, f"{1000 * seconds:.1f} ms", unit]
+
+
+def speed_to_a_bound(section):
+    labels = {"encoder": "encoder", "readable": "encoder by autograd", "pythae": "pythae's VAE"}
+    for name, label in labels.items():
+        row = section[name]
+        what = f"to a held-out bound of {section['target']:.0f} nats, {label}"
+        reached = f"{row['bound']:.1f} nats after {row['epochs']} epochs"
+        yield [what, f"{row['seconds']:.1f} s", reached]
+
+
+def speed_on_the_digits(section):
+    yield ["fit on the digits", f"{section['seconds']:.1f} s", f"{section['steps']:,} steps"]
+
+
+def speed_of_searches(section):
+    for name, seconds in section["wall_seconds"].items():
+        yield [f"small search, {name}", f"{seconds:.1f} s", f"{section['fits']} fits"]
+
+
+def memory_of_fits(section):
+    for name, extra in section["bytes_above_the_table"].items():
+        yield [f"memory of a fit, {name}", f"{extra / 1e6:.0f} MB", "above imports and table"]
+
+
+def speed_of_the_import(section):
+    yield ["import", f"{section['encoder']:.2f} s", f"{section['difference']:.2f} s above PCA's"]
+
+
+SPEED = {
+    "step": speed_of_steps,
+    "pythae": speed_beside_pythae,
+    "transform": speed_of_transforms,
+    "time_to_bound": speed_to_a_bound,
+    "digits": speed_on_the_digits,
+    "search": speed_of_searches,
+    "memory": memory_of_fits,
+    "import": speed_of_the_import,
+}
 
 
 def mean(values):

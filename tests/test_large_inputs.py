@@ -26,8 +26,8 @@ def script(monkeypatch):
 def test_arrays_stay_smaller_than_half_of_the_rows(script, tmp_path, monkeypatch):
     # Of a table this small a block would be a large part. What is left are a few numbers per row
     # (its place in the order), and the rows that the summary of the columns keeps.
-    for module in (sources, model):
-        monkeypatch.setattr(module, "BLOCK", 2**16)
+    monkeypatch.setattr(sources, "BLOCK", 2**16)
+    monkeypatch.setattr(model, "PIECE", 2**16)
     script.write_rows(tmp_path / "rows.npy", 200_000, 40)
     X = np.load(tmp_path / "rows.npy", mmap_mode="r")
     out = np.lib.format.open_memmap(tmp_path / "out.npy", "w+", np.float32, (len(X), 2))

@@ -223,7 +223,7 @@ def test_pieces_change_nothing(deep, table, monkeypatch, piece, dtype):
 
     whole = list(everything())
     # 17 numbers per row: single rows, pairs, and samples that don't go evenly into pieces.
-    monkeypatch.setattr(skrgvae.model, "BLOCK", piece)
+    monkeypatch.setattr(skrgvae.model, "PIECE", piece)
     tolerance = 1e-6 if dtype == np.float32 else 1e-10
     for value, expected in zip(everything(), whole, strict=True):
         # Of the largest value: the terms that cancel in a small score may be as large.
@@ -416,7 +416,7 @@ def test_samples_are_a_function_of_the_seed(deep):
 
 
 def test_samples_in_pieces(deep, monkeypatch):
-    monkeypatch.setattr(skrgvae.model, "BLOCK", 40)
+    monkeypatch.setattr(skrgvae.model, "PIECE", 40)
     sample = deep.sample(9, seed=1)
     assert sample.shape == (9, 4)
     assert len(np.unique(sample[:, 0])) == 9

@@ -280,7 +280,7 @@ def test_rows_do_not_see_each_other(fitted, family, dtype, n_samples, monkeypatc
     np.testing.assert_allclose(repeated, np.repeat(everything[:10], 7, axis=0), **close)
     for piece in (1, 97, 1000):
         # The package's own pieces, as they come for larger tables.
-        monkeypatch.setattr("skrgvae.model.BLOCK", piece)
+        monkeypatch.setattr("skrgvae.model.PIECE", piece)
         np.testing.assert_allclose(numbers(rows), everything, **close)
 
 

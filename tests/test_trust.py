@@ -193,6 +193,6 @@ def test_samples_in_pieces_of_rows_and_samples(monkeypatch):
         return made
 
     monkeypatch.setattr("skrgvae.model.normal_noise", watched)
-    monkeypatch.setattr("skrgvae.model.BLOCK", 16 * 17 * 3)
+    monkeypatch.setattr("skrgvae.model.PIECE", 16 * 17 * 3)
     np.testing.assert_allclose(score_rows(module, ArrayRows(table), 0, 50), whole, rtol=1e-10)
     assert max(largest) == 16 * 13 * 3

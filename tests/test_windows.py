@@ -228,8 +228,8 @@ def test_in_front_of_the_encoder():
 
 
 def test_the_encoder_reads_windows_without_a_copy_of_them(monkeypatch):
-    for module in (sources, model):
-        monkeypatch.setattr(module, "BLOCK", 2**14)
+    monkeypatch.setattr(sources, "BLOCK", 2**14)
+    monkeypatch.setattr(model, "PIECE", 2**14)
     windows = WindowTransformer(200).fit_transform(series(5000, 2).astype(np.float32))
     encoder = HierarchicalSparseEncoder((4, 2), layers=[1], max_iter=1, random_state=0)
     encoder.fit(windows[:300])

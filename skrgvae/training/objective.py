@@ -98,7 +98,7 @@ class FusedObjective:
         self.sparsity_penalty = sparsity_penalty
         layer = torch.repeat_interleave(torch.tensor(layer_sizes))
         # No floor is not one at zero, below which rounding may bring a KL.
-        floors = torch.tensor([floor or -math.inf for floor in free_bits])
+        floors = torch.tensor([floor or -math.inf for floor in free_bits], dtype=like.dtype)
         self.floors = floors[layer].to(like)
         self.members = nn.functional.one_hot(layer).T.to(like)  # (n_layers, n_units)
 

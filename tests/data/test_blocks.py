@@ -381,8 +381,8 @@ def counts():
 def test_a_sparse_table_is_never_dense_as_a_whole(counts, make, monkeypatch):
     X = make(counts)
     n_numbers = 20 * X.shape[1]
-    for module in (sources, model):
-        monkeypatch.setattr(module, "BLOCK", n_numbers)
+    monkeypatch.setattr(sources, "BLOCK", n_numbers)
+    monkeypatch.setattr(model, "PIECE", n_numbers)
     sizes = []
     toarray = csr_array.toarray
 
@@ -412,7 +412,7 @@ def test_sparse_features_are_never_dense_as_a_whole(counts, monkeypatch):
             sizes.append(part.shape[0])
         return csr_array(part, *args, **kwargs)
 
-    monkeypatch.setattr(model, "BLOCK", 25 * (50 + 9))
+    monkeypatch.setattr(model, "PIECE", 25 * (50 + 9))
     monkeypatch.setattr(estimator, "csr_array", spy)
     features = encoder.transform(counts)
     assert issparse(features) and features.format == "csr"

@@ -8,7 +8,8 @@ import torch
 
 from skrgvae.distributions import LATENT_LAWS
 from skrgvae.network import BoundTerms
-from skrgvae.training.objective import objective
+from skrgvae.network.records import SampledTerms
+from skrgvae.training.objective import FusedObjective, objective
 
 DOUBLE = torch.float64
 SIZES = (3, 2)
@@ -148,3 +149,33 @@ def test_what_is_not_finite_reaches_the_loss(terms):
     kl[2, 1] = float("nan")
     loss, _ = objective(BoundTerms(terms[0], (kl, terms.kl[1]), terms.values), 1.0, (5, 5), 0.0)
     assert loss.isnan()
+
+
+@pytest.mark.parametrize("kl_weight", [0.0, 0.3])
+@pytest.mark.parametrize("free_bits", [(0.0, 0.0), (0.5, 0.45), (10.0, 0.0)])
+@pytest.mark.parametrize("penalty", [0.0, 0.7])
+def test_written_out_derivatives(terms, kl_weight, free_bits, penalty):
+    loss, summary = objective(terms, kl_weight, free_bits, penalty)
+    leaves = [terms.log_likelihood, *terms.kl, *terms.values]
+    by_log_likelihood, *others = torch.autograd.grad(loss, leaves, materialize_grads=True)
+    by_kl, by_values = torch.cat(others[:2], dim=1), torch.cat(others[2:], dim=1)
+
+    kl, values = torch.cat(terms.kl, dim=1).detach(), torch.cat(terms.values, dim=1).detach()
+    joined = SampledTerms(terms.log_likelihood.detach(), kl.mean(dim=0), values)
+    fused = FusedObjective(SIZES, free_bits, penalty, values)
+    found, fused_summary, slopes = fused(joined, kl_weight)
+    assert found.item() == pytest.approx(loss.item(), rel=1e-12)
+    assert fused_summary.reconstruction.item() == pytest.approx(summary.reconstruction.item())
+    torch.testing.assert_close(fused_summary.kl, summary.kl)
+    assert by_log_likelihood.tolist() == pytest.approx([slopes.log_likelihood] * 5)
+    torch.testing.assert_close(slopes.kl.expand(5, -1), by_kl)
+    if penalty:
+        torch.testing.assert_close(slopes.values, by_values)
+    else:
+        assert slopes.values is None
+
+
+def test_a_kl_that_rounding_made_negative_is_not_at_a_floor():
+    fused = FusedObjective((1,), (0.0,), 0.0, torch.zeros(1))
+    terms = SampledTerms(torch.zeros(2), torch.tensor([-1e-8]), torch.zeros(2, 1))
+    assert fused(terms, 1.0)[2].kl.item() == 0.5
