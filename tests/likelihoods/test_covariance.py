@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from skrgvae.data.summary import summarise
-from skrgvae.likelihoods.covariance import SHRINKAGE, expected_given_known, shrunk_covariance
+from skrgvae.likelihoods.covariance import (
+    LEAST_SHRINKAGE,
+    MOST_SHRINKAGE,
+    expected_given_known,
+    shrunk_covariance,
+)
 from skrgvae.likelihoods.family import Observed
 from skrgvae.likelihoods.gaussian import MOST_CORRELATED, Gaussian
 
@@ -44,9 +49,28 @@ def test_unknown_entries_and_leading_axes_change_nothing():
 def test_complete_rows_give_their_covariance_shrunk():
     values = correlated(40)
     covariance = shrunk_covariance(values, torch.ones_like(values, dtype=torch.bool))
-    plain = values.T @ values / 40
-    shrunk = (1 - SHRINKAGE) * plain + SHRINKAGE * torch.diag(plain.diagonal())
-    torch.testing.assert_close(covariance, shrunk)
+    plain = (values.T @ values / 40).numpy()
+    scaled = values.numpy() / np.sqrt(plain.diagonal())
+    products = scaled[:, :, None] * scaled[:, None, :]
+    apart = ~np.eye(5, dtype=bool)
+    sampling = products.var(axis=0)[apart].sum() / 40
+    shrinkage = sampling / np.square(products.mean(axis=0)[apart]).sum()
+    assert LEAST_SHRINKAGE < shrinkage < MOST_SHRINKAGE
+    shrunk = (1 - shrinkage * apart) * plain
+    np.testing.assert_allclose(covariance.numpy(), shrunk, rtol=1e-9)
+
+
+TWICE = correlated(1000)[:, :1].repeat(1, 2)  # nothing is uncertain about this correlation
+BY_CHANCE = torch.eye(5, dtype=torch.float64) - 0.2
+
+
+@pytest.mark.parametrize(
+    ("values", "bound"), [(TWICE, LEAST_SHRINKAGE), (BY_CHANCE, MOST_SHRINKAGE)]
+)
+def test_shrinkage_is_bounded(values, bound):
+    covariance = shrunk_covariance(values, torch.ones_like(values, dtype=torch.bool))
+    plain = values.T @ values / len(values)
+    torch.testing.assert_close(covariance[0, 1], (1 - bound) * plain[0, 1])
 
 
 def test_holes_are_filled_before_the_covariance_is_taken():
@@ -55,7 +79,7 @@ def test_holes_are_filled_before_the_covariance_is_taken():
     column = torch.from_numpy(np.random.default_rng(0).normal(size=(400, 1)))
     values, known = column.repeat(1, 2), some_known((400, 2), share=0.5)
     zeros = torch.where(known, values, 0.0)
-    by_zeros = (1 - SHRINKAGE) * correlation(zeros.T @ zeros)
+    by_zeros = correlation(zeros.T @ zeros)
     covariance = shrunk_covariance(torch.where(known, values, torch.nan), known)
     assert correlation(covariance) > 1.3 * by_zeros
 
