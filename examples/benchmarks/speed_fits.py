@@ -90,7 +90,7 @@ def readable():
     return patch.object(Hierarchy, "fused_pass", lambda self, n_rows: None)
 
 
-def bounds(n_turns, n_train=2000, n_epochs=20):
+def bounds(n_turns, n_train=1000, n_epochs=20):
     """Held-out bound after the same epochs by the fused and the readable path, over five seeds."""
     train, held_out = binary_mnist(n_train, n_train // 2)
 
@@ -119,7 +119,7 @@ def bounds(n_turns, n_train=2000, n_epochs=20):
     }
 
 
-def time_to_bound(n_turns, n_train=5000, target=-130.0, most=40):
+def time_to_bound(n_turns, n_train=2000, target=-150.0, most=60):
     """Seconds of processor time until held-out rows have a bound, bounds not timed."""
     train, held_out = binary_mnist(n_train, n_train // 5)
     rows = Rows(ArrayRows(train), CPU)

@@ -144,14 +144,14 @@ def growth(n_turns):
     few = max(3, n_turns // 3)
     columns = {n: step_over_products(100, few, n_columns=n) for n in (100, 400, 1600)}
     layers = {n: step_over_products(100, few, sizes=SIZES[:n]) for n in range(1, len(SIZES) + 1)}
-    batches = {n: step_over_products(n, few) for n in (32, 100, 512, 2048)}
+    batches = {n: step_over_products(n, few) for n in (32, 100, 512, 1024)}
     return {"columns": columns, "layers": layers, "batch": batches, "rows": epochs_by_rows(few)}
 
 
 def epochs_by_rows(n_turns):
     """Seconds of a whole epoch at a batch size of 100."""
     found = {}
-    for n_rows in (1_000, 4_000, 16_000):
+    for n_rows in (500, 2_000, 8_000):
         found[n_rows] = medians({"epoch": training_steps(100, n_rows // 100)}, min(3, n_turns))
     return found
 
@@ -255,7 +255,7 @@ def pythae_products(n_columns=None, sizes=None):
 
 def beside_pythae(n_turns):
     """Milliseconds per batch of an epoch of both, and of the steps of pythae's VAE alone."""
-    found, n_batches = {}, 20
+    found, n_batches = {}, 10
     for n_rows in (100, 512):
         table = pixels(n_rows * n_batches)
         with tempfile.TemporaryDirectory() as folder:
