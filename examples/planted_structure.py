@@ -181,7 +181,7 @@ def main(argv=None):
     )
     parser.add_argument("--seeds", type=int, default=5, help="tables of each kind")
     parser.add_argument("--rows", type=int, default=3000)
-    parser.add_argument("--epochs", type=int, default=200, help="the default for so many rows")
+    parser.add_argument("--epochs", type=int, default=200, help="passes over the rows")
     parser.add_argument("--planted", nargs="+", choices=PLANTED, default=list(PLANTED))
     parser.add_argument("--results", type=Path, default=report.RESULTS)
     arguments = parser.parse_args(argv)

@@ -128,8 +128,9 @@ class HierarchicalSparseEncoder(
     batch_size : int, default=100
         Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
     max_iter : int or "auto", default="auto"
-        Epochs (passes over the rows) at most. "auto": 60, or as many as make 1,000 steps, and
-        at most 40,000 steps (with more than 1,000 columns, in proportion fewer).
+        Epochs (passes over the rows) at most. "auto": 60, more where they are a matter of seconds
+        (few units; up to 200 passes) or would be fewer than 1,000 steps, and at most 40,000 steps
+        (with more than 1,000 columns, in proportion fewer).
     kl_weight : float, default=1.0
         Final weight of the KL terms in the training objective.
     kl_warmup : float, default=0.1
@@ -974,7 +975,13 @@ class HierarchicalSparseEncoder(
                 else self.learning_rate
             ),
             batch_size=int(self.batch_size),
-            max_iter=resolve_max_iter(self.max_iter, n_rows, n_columns, self.batch_size),
+            max_iter=resolve_max_iter(
+                self.max_iter,
+                n_rows,
+                n_columns,
+                sum(architecture.layer_sizes),
+                self.batch_size,
+            ),
             kl_weight=self.kl_weight,
             kl_warmup=0.0 if warm else self.kl_warmup,
             free_bits=resolve_free_bits(self.free_bits, len(architecture.layer_sizes), recipe),

@@ -33,9 +33,13 @@ def resolve_hidden_layer_sizes(hidden: Any, n_layers: int) -> tuple[int, ...] | 
     return _one_per_layer("hidden_layer_sizes", _integers("hidden_layer_sizes", hidden), n_layers)
 
 
-def resolve_max_iter(max_iter: Any, n_rows: int, n_columns: int, batch_size: int) -> int:
+def resolve_max_iter(
+    max_iter: Any, n_rows: int, n_columns: int, n_units: int, batch_size: int
+) -> int:
     """Epochs at most."""
-    return epochs_for(n_rows, n_columns, batch_size) if max_iter == "auto" else int(max_iter)
+    if isinstance(max_iter, str):
+        return epochs_for(n_rows, n_columns, n_units, batch_size)
+    return int(max_iter)
 
 
 def resolve_free_bits(free_bits: Any, n_layers: int, recipe: Recipe) -> tuple[float, ...]:

@@ -11,20 +11,22 @@ INTENSITIES = ("bernoulli",) * 8
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_columns", "batch_size", "epochs"),
+    ("n_rows", "n_columns", "n_units", "batch_size", "epochs"),
     [
-        (1, 5, 100, 1_000),
-        (500, 140, 100, 200),  # 5 batches, 1,000 steps
-        (1_650, 64, 100, 60),  # 17 batches: the two limits meet
-        (20_000, 64, 100, 60),
-        (100_000, 784, 100, 40),  # 40,000 steps
-        (100_000, 784, 500, 60),
-        (10_000, 10_000, 100, 40),  # a tenth of the steps for ten times 1,000 columns
-        (10**9, 784, 100, 1),
+        (1, 5, 650, 100, 1_000),
+        (500, 140, 650, 100, 200),  # 5 batches, 1,000 steps
+        (1_797, 64, 650, 100, 60),
+        (1_797, 64, 200, 100, 200),  # smaller layers, quick passes
+        (1_000, 150, 500, 100, 153),  # 5e10 / (1,000 * 500 * 650)
+        (54_000, 784, 650, 100, 60),
+        (100_000, 784, 650, 100, 40),  # 40,000 steps
+        (100_000, 784, 650, 500, 60),
+        (10_000, 10_000, 650, 100, 40),  # a tenth of the steps for ten times 1,000 columns
+        (10**9, 784, 650, 100, 1),
     ],
 )
-def test_epochs(n_rows, n_columns, batch_size, epochs):
-    assert epochs_for(n_rows, n_columns, batch_size) == epochs
+def test_epochs(n_rows, n_columns, n_units, batch_size, epochs):
+    assert epochs_for(n_rows, n_columns, n_units, batch_size) == epochs
 
 
 @pytest.mark.parametrize(

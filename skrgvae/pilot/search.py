@@ -61,7 +61,10 @@ def with_searched_sizes(encoder: Any, data: Data, train: NDArray[np.intp], seed:
 
     X, y = data.rows(train), data.y[train]
     n_rows, n_columns = X.shape
-    epochs = resolve_max_iter(encoder.max_iter, n_rows, n_columns, encoder.batch_size)
+    suggested = suggest_layer_sizes(X)
+    epochs = resolve_max_iter(
+        encoder.max_iter, n_rows, n_columns, sum(suggested), encoder.batch_size
+    )
     pipeline = make_pipeline(
         encoder,
         StandardScaler(),
@@ -70,7 +73,7 @@ def with_searched_sizes(encoder: Any, data: Data, train: NDArray[np.intp], seed:
     step = pipeline.steps[0][0]
     search = HalvingGridSearchCV(
         pipeline,
-        {f"{step}__layer_sizes": candidate_sizes(suggest_layer_sizes(X))},
+        {f"{step}__layer_sizes": candidate_sizes(suggested)},
         resource=f"{step}__max_iter",
         min_resources=max(1, epochs // _FACTOR**2),
         max_resources=max(1, epochs // _FACTOR),
