@@ -133,20 +133,27 @@ def pilot_quick(record):
 
 
 def pilot_verdicts(record):
-    """How often each verdict was given on each kind of table, and how often rightly."""
+    """How often each verdict was given on each kind of table, and how often wrongly."""
     kinds = {"pays": "pay", "does_not_pay": "do not pay", "cannot_tell": "meet pure chance"}
-    yield ["tables where the features", "pays", "does not pay", "can't tell", "right (95 %)"]
+    verdicts = ["pays", "does not pay", "can't tell"]
+    yield ["tables where the features", *verdicts, "wrong verdicts", "rate, 95 % interval"]
+
+    def row(label, counts, wrong, n_tables, interval):
+        low, high = (f"{100 * end:.1f}" for end in interval)
+        return [label, *counts, f"{wrong} of {n_tables}", f"{low} to {high} %"]
+
     for name, label in kinds.items():
-        given = record["decisions"][name]
-        counts = (str(given[verdict]) for verdict in kinds)
-        yield [label, *counts, _rate(record["right"][name])]
-    yield ["any of these", *[""] * 3, f"{_rate(record['wrong'])} wrong"]
-    yield ["the last two", f"{_rate(record['pays_where_it_does_not'])}", "", "", ""]
-
-
-def _rate(part):
-    low, high = (f"{100 * end:.1f}" for end in part["interval"])
-    return f"{part['count']} of {part['of']} ({low} to {high} %)"
+        counts = [str(record["decisions"][name][verdict]) for verdict in kinds]
+        right = record["right"][name]
+        low, high = right["interval"]
+        wrong = right["of"] - right["count"]
+        yield row(label, counts, wrong, right["of"], (1 - high, 1 - low))
+    for key, label in {
+        "wrong": "any of these",
+        "pays_where_it_does_not": "the last two, said to pay",
+    }.items():
+        part = record[key]
+        yield row(label, [""] * 3, part["count"], part["of"], part["interval"])
 
 
 def speed(record):

@@ -23,10 +23,10 @@ interval that lies above it would have said "pays" of features that are not wort
 smallest gain worth having been just that mean. The pilot promises that of no more than half of
 100 % less its confidence (2.5 %), all numbers of labels together.
 
-The studies are small, so that 300 of them take an hour of one core: a single layer of 16 units,
-trained for 32 passes; one five-fold cross-validation; forty labels and all where the features pay,
-all labels alone elsewhere. The seeds from 2000 on met none of the tables that this was tried on.
-What is recorded is not studied again::
+The studies are small, so that hundreds of them can be made: a single layer of 16 units, trained
+for 32 passes; one five-fold cross-validation; forty labels and all where the features pay, all
+labels alone elsewhere. The seeds from 2000 on met none of the tables that this was tried on. What
+is recorded is not studied again::
 
     python examples/pilot_verdicts.py --seeds 100
 """
