@@ -1,8 +1,8 @@
 """
-The figure of the page on benchmarks: how the time of a step grows
-==================================================================
+The figure of the page on benchmarks: what a step takes
+=======================================================
 
-Drawn from the section "growth" of examples/results/speed.json::
+Drawn from the sections "step" and "pythae" of examples/results/speed.json::
 
     python examples/benchmarks/speed_figure.py
 """
@@ -18,33 +18,31 @@ import matplotlib.pyplot as plt
 ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "examples" / "results" / "speed.json"
 FIGURE = ROOT / "docs" / "figures" / "speed.svg"
-PANELS = {"batch": "rows in a batch", "columns": "columns", "layers": "layers"}
-LINES = {
+BARS = {
     "step_without_numba": "step without numba",
     "step": "step",
     "products": "its matrix products alone",
+    "pythae": "pythae's VAE of the same widths",
+    "products_of_pythaes_vae": "its matrix products alone",
 }
 
 
-def draw(growth, path):
-    """Milliseconds of a step against what it grows with."""
+def draw(record, path):
+    """Milliseconds per batch, one panel for each number of rows in it."""
+    sections = record["step"]["milliseconds"], record["pythae"]["milliseconds_per_batch"]
     style = {"svg.fonttype": "none", "svg.hashsalt": "speed", "font.size": 9}
     with plt.rc_context(style):
-        figure, axes = plt.subplots(1, len(PANELS), figsize=(8, 2.8), layout="constrained")
-        for axis, (name, label) in zip(axes, PANELS.items(), strict=True):
-            numbers = [int(number) for number in growth[name]]
-            for key, line in LINES.items():
-                axis.plot(numbers, [row[key] for row in growth[name].values()], ".-", label=line)
-            axis.set(xlabel=label, xticks=numbers, ylim=(0, None))
-            if name != "layers":
-                axis.set(xscale="log", yscale="log", ylim=(None, None))
-                axis.set_xticks(numbers, [str(number) for number in numbers])
-                axis.minorticks_off()
-        axes[0].set_ylabel("milliseconds on one thread")
-        axes[0].legend(frameon=False)
+        figure, axes = plt.subplots(1, 2, figsize=(8, 2.2), layout="constrained", sharey=True)
+        for axis, name in zip(axes, sections[0], strict=True):
+            seen = {**sections[1][name], **sections[0][name]}
+            colors = ["C0", "C0", "C7", "C1", "C7"]
+            axis.barh(range(len(BARS)), [seen[key] for key in BARS], color=colors)
+            axis.set(title=name, xlabel="milliseconds on one thread")
+            axis.set_yticks(range(len(BARS)), BARS.values())
+        axes[0].invert_yaxis()
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
 
 
 if __name__ == "__main__":
-    draw(json.loads(RECORD.read_text(encoding="utf-8"))["growth"], FIGURE)
+    draw(json.loads(RECORD.read_text(encoding="utf-8")), FIGURE)

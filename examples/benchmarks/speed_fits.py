@@ -95,7 +95,7 @@ def bounds(n_turns, n_train=1000, n_epochs=20):
     train, held_out = binary_mnist(n_train, n_train // 2)
 
     def bound(seed):
-        trainer = trainer_for(train, 100, n_epochs * (len(train) // 100))
+        trainer = trainer_for(train, 100, n_epochs * -(-len(train) // 100))
         trainer.rng = np.random.default_rng(seed)
         trainer.generator.manual_seed(seed)
         for _ in range(n_epochs):
@@ -125,7 +125,7 @@ def time_to_bound(n_turns, n_train=2000, target=-150.0, most=60):
     rows = Rows(ArrayRows(train), CPU)
 
     def encoder():
-        trainer = trainer_for(train, 100, most * (len(train) // 100))
+        trainer = trainer_for(train, 100, most * -(-len(train) // 100))
         return lambda: trainer.epoch(rows), lambda: held_out_bound(trainer, held_out)
 
     def pythae():

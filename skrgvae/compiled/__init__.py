@@ -7,7 +7,7 @@ fit after an installation waits for the compiler.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -15,5 +15,14 @@ from torch import Tensor
 
 def available(like: Tensor) -> bool:
     """Whether there is compiled code for tensors like this one."""
-    cpu = like.device.type == "cpu"
-    return like.dtype == torch.float32 and cpu and find_spec("numba") is not None
+    return like.dtype == torch.float32 and like.device.type == "cpu" and loads()
+
+
+@cache
+def loads() -> bool:
+    """Whether numba is there, goes with this numpy, and finds a place for what it compiles."""
+    try:
+        import skrgvae.compiled.arithmetic  # noqa: F401
+    except (ImportError, RuntimeError):
+        return False
+    return True

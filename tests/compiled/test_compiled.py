@@ -1,5 +1,7 @@
 """Compiled passes against what torch computes."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -166,7 +168,7 @@ def test_adamax_of_what_is_no_number():
 @pytest.mark.parametrize("compiles", [True, False])
 def test_what_takes_compiled_code(compiles, monkeypatch):
     if not compiles:
-        monkeypatch.setattr(compiled, "find_spec", lambda name: None)
+        monkeypatch.setattr(compiled, "loads", lambda: False)
     like = torch.zeros(2)
     assert compiled.available(like) == compiles
     assert not compiled.available(like.double())
@@ -177,3 +179,21 @@ def test_what_takes_compiled_code(compiles, monkeypatch):
         parameter.grad = torch.zeros_like(parameter)
     units = module.fused_pass(6).down.units
     assert all(isinstance(part, CompiledUnits if compiles else Units) for part in units)
+
+
+@pytest.mark.parametrize("obstacle", ["not installed", "nowhere to keep code"])
+def test_without_numba_it_goes_on(obstacle, monkeypatch):
+    compiled.loads.cache_clear()
+    monkeypatch.delitem(sys.modules, "skrgvae.compiled.arithmetic")
+    monkeypatch.delattr(compiled, "arithmetic")
+    if obstacle == "not installed":
+        monkeypatch.setitem(sys.modules, "numba", None)
+    else:
+        monkeypatch.setattr("numba.njit", lambda **options: refuse)
+    assert not compiled.loads()
+    compiled.loads.cache_clear()
+
+
+def refuse(function):
+    """What numba does where no folder can be written to."""
+    raise RuntimeError(f"cannot cache function {function.__name__!r}: no locator available")
