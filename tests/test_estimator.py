@@ -19,6 +19,7 @@ from skrgvae import DENSITY_PRESET, HierarchicalSparseEncoder
 from skrgvae.distributions import LATENT_LAWS
 from skrgvae.likelihoods import FAMILIES
 from skrgvae.network import POSTERIORS
+from skrgvae.recipe import SPANNING
 from skrgvae.training.optimizer import OPTIMIZERS
 
 SIZES = (6, 4, 3)
@@ -535,7 +536,7 @@ def test_history_is_data(X, fitted):
     )
     assert np.isnan(history["validation_elbo"]).all()
     assert history["kl_weight"][-1] == 1.0
-    assert history["learning_rate"][-1] < history["learning_rate"][0] == fitted.learning_rate
+    assert history["learning_rate"][-1] < history["learning_rate"][0] == SPANNING.learning_rate
     assert fitted.best_iter_ == 6
 
 
