@@ -117,9 +117,9 @@ def test_dropped_steps_are_remembered(X, tmp_path, stop_at, monkeypatch):
         return noise(self, n_rows) * (np.nan if self.step == 1 else 1.0)
 
     monkeypatch.setattr(Trainer, "noise", spoilt_once)
-    plain = encoder().fit(X)
+    plain = encoder(learning_rate=0.01).fit(X)
     assert plain.history_["learning_rate"][0] == plain.learning_rate / 2
-    kept = encoder(checkpoint=tmp_path)
+    kept = encoder(learning_rate=0.01, checkpoint=tmp_path)
     stop_at(3)
     with pytest.raises(Stopped):
         kept.fit(X)

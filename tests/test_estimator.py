@@ -448,7 +448,7 @@ def test_scores_are_in_the_units_of_the_data(X):
 
 def test_training_improves_the_bound(X):
     untrained = encoder(learning_rate=1e-9).fit(X).score(X)
-    assert encoder(max_iter=30).fit(X).score(X) > untrained + 0.5
+    assert encoder(max_iter=30, learning_rate=0.01).fit(X).score(X) > untrained + 0.5
 
 
 def test_sample_gives_new_rows(X, fitted):
@@ -588,10 +588,11 @@ def test_rows_to_stop_on_are_not_used_where_it_does_not_stop(X):
 
 def test_rows_to_stop_on_do_not_touch_the_weights(X):
     # They choose an epoch, and the last one here.
-    with_rows = encoder(n_iter_no_change=9, kl_warmup=1.0).fit(X[:60], X_val=X[60:])
+    settings = {"kl_warmup": 1.0, "learning_rate": 0.01}
+    with_rows = encoder(n_iter_no_change=9, **settings).fit(X[:60], X_val=X[60:])
     assert with_rows.best_iter_ == 2
     np.testing.assert_array_equal(
-        with_rows.transform(X), encoder(kl_warmup=1.0).fit(X[:60]).transform(X)
+        with_rows.transform(X), encoder(**settings).fit(X[:60]).transform(X)
     )
 
 
@@ -657,7 +658,7 @@ def test_fit_starts_anew_without_warm_start(X):
 
 
 def test_partial_fit_learns_from_a_stream(X):
-    streamed = encoder(max_iter=20)
+    streamed = encoder(max_iter=20, learning_rate=0.01)
     for _ in range(20):
         assert streamed.partial_fit(X) is streamed
     assert streamed.n_iter_ == streamed.best_iter_ == 20

@@ -372,17 +372,13 @@ def test_failure_on_the_way(X, monkeypatch, kind, method, fitted_before, where):
 
 @pytest.mark.parametrize("fitted_before", [False, True])
 def test_training_that_gives_no_finite_loss(X, monkeypatch, fitted_before):
-    from skrgvae.training import loop
+    from skrgvae.training import Trainer
 
-    def not_a_number(*args):
-        loss, summary = objective(*args)
-        return loss * np.nan, summary
-
-    objective = loop.objective
+    noise = Trainer.noise
     estimator = encoder(max_iter=30, warm_start=True)
     features = estimator.fit(X).transform(X) if fitted_before else None
     before = state(estimator)
-    monkeypatch.setattr(loop, "objective", not_a_number)
+    monkeypatch.setattr(Trainer, "noise", lambda self, n_rows: noise(self, n_rows) * np.nan)
     with pytest.raises(ValueError, match=r"no finite loss.*smaller learning_rate"):
         estimator.fit(X)
     assert unchanged(estimator, before)
