@@ -47,7 +47,14 @@ sys.path.append(str(Path(__file__).parent / "robustness"))
 import report
 
 FIRST_SEED = 2000
-ENCODER = {"layer_sizes": (16,), "max_iter": 32, "batch_size": 200, "learning_rate": 0.06}
+ENCODER = {
+    "layer_sizes": (16,),
+    "max_iter": 32,
+    "batch_size": 200,
+    "learning_rate": 0.06,
+    "firing_rate": 0.3,
+    "free_bits": 0.1,
+}
 STUDY = {"quick": True, "n_splits": 5, "n_repeats": 1}
 LABELS = {"pays": (40,), "does_not_pay": (), "cannot_tell": ()}
 

@@ -154,20 +154,20 @@ def secom_table(ledger):
 
 def spanning_table(ledger):
     lines = [
-        f"{'':<11}{'seed':>5}{'steps':>6}{'few':>7}{'300':>6}{'many':>6}{'ELBO':>8}  "
+        f"{'':<15}{'seed':>5}{'steps':>6}{'few':>7}{'300':>6}{'many':>6}{'ELBO':>8}  "
         f"{'KL, bottom to top':<22}{'zeros (%)':<17}rate, floors, learning rate"
     ]
     for run in of_study(ledger, "spanning"):
         accuracy = "".join(f"{100 * value:>6.1f}" for value in run["accuracy"].values())
         if run["method"] != "encoder":
-            lines.append(f"{run['data']:<11}{'':>12}{accuracy}  raw columns")
+            lines.append(f"{run['name']:<15}{'':>12}{accuracy}")
             continue
         zeros = by_layer([100 * share for share in run["zero_share_per_layer"]], "3.0f")
         chosen = [run["parameters"][key] for key in ("firing_rate", "free_bits", "learning_rate")]
         changes = "".join(f", *{key}={value}" for key, value in run["changes"].items())
         lines.append(
-            f"{run['data']:<11}{run['seed']:>5}{run['steps']:>6} {accuracy}"
-            f"{run['training_elbo']:>8.1f}  {by_layer(run['training_kl_per_layer'], '4.1f'):<22}"
+            f"{run['name']:<15}{run['seed']:>5}{run['steps']:>6} {accuracy}"
+            f"{run['training_elbo']:>8.1f}  {by_layer(run['kl_per_layer'], '4.1f'):<22}"
             f"{zeros:<17}{', '.join(map(str, chosen))}{changes}"
         )
     return "\n".join(lines) + "\n"

@@ -90,7 +90,7 @@ def test_run(script, tmp_path, monkeypatch, capsys):
     assert before == ledger["runs"]
     assert record.keys() == script.base_run(ledger).keys()
     assert record["parameters"]["layer_sizes"] == [6, 5]
-    assert record["parameters"]["firing_rate"] == 0.3
+    assert record["parameters"]["firing_rate"] == "auto"
     assert record["data"] == "MNIST / 255"
     assert np.isfinite(record["held_out_elbo"])
     assert len(record["used_share_per_layer"]) == len(record["accuracy_300_per_layer"]) == 2
