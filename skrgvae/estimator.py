@@ -128,9 +128,8 @@ class HierarchicalSparseEncoder(
     batch_size : int, default=100
         Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
     max_iter : int or "auto", default="auto"
-        Epochs (passes over the rows) at most. "auto": 60, more where they are a matter of seconds
-        (few units; up to 200 passes) or would be fewer than 1,000 steps, and at most 40,000 steps
-        (with more than 1,000 columns, in proportion fewer).
+        Epochs (passes over the rows) at most. "auto": 60, up to 200 where few rows or units make
+        them quick, and at most 40,000 steps (with more than 1,000 columns, in proportion fewer).
     kl_weight : float, default=1.0
         Final weight of the KL terms in the training objective.
     kl_warmup : float, default=0.1

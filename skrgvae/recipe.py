@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# max_iter: as many passes as this, but no fewer steps than these, which a small table needs to be
-# learned at all ...
-PASSES, LEAST_STEPS = 60, 1_000
-# ... and more where they are a matter of seconds: products of a row's values with a unit's weights
-# up to these, in passes up to those. Small layers go on finding causes for that long ...
+# max_iter: as many passes as this ...
+PASSES = 60
+# ... more where they are a matter of seconds: products of a row's values with a unit's weights up
+# to these, in passes up to those. Small tables need them to be learned at all, and small layers go
+# on finding causes for that long ...
 QUICK_PRODUCTS, MOST_PASSES = 5 * 10**10, 200
 # ... and no more steps than these, which should not take longer where the columns are more than
 # these.
@@ -83,6 +83,6 @@ def epochs_for(n_rows: int, n_columns: int, n_units: int, batch_size: int) -> in
     """Passes over the rows; `n_units` of all layers."""
     n_batches = -(-n_rows // batch_size)
     quick = QUICK_PRODUCTS // (n_rows * n_units * (n_columns + n_units))
-    passes = max(PASSES, min(quick, MOST_PASSES), -(-LEAST_STEPS // n_batches))
+    passes = max(PASSES, min(quick, MOST_PASSES))
     most = MOST_STEPS * USUAL_COLUMNS // max(USUAL_COLUMNS, n_columns)
     return max(1, min(passes, most // n_batches))

@@ -13,8 +13,8 @@ INTENSITIES = ("bernoulli",) * 8
 @pytest.mark.parametrize(
     ("n_rows", "n_columns", "n_units", "batch_size", "epochs"),
     [
-        (1, 5, 650, 100, 1_000),
-        (500, 140, 650, 100, 200),  # 5 batches, 1,000 steps
+        (1, 5, 650, 100, 200),
+        (450, 140, 650, 100, 200),
         (1_797, 64, 650, 100, 60),
         (1_797, 64, 200, 100, 200),  # smaller layers, quick passes
         (1_000, 150, 500, 100, 153),  # 5e10 / (1,000 * 500 * 650)
