@@ -18,9 +18,9 @@ QUICK_PRODUCTS, MOST_PASSES = 5 * 10**10, 200
 # these.
 MOST_STEPS, USUAL_COLUMNS = 40_000, 1_000
 
-# Families of columns without a natural zero, and those of words.
+# Families of columns without a natural zero, and of counts.
 MEASUREMENTS = frozenset({"gaussian", "student_t"})
-WORDS = frozenset({"negative_binomial", "poisson", "multinomial"})
+COUNTS = frozenset({"negative_binomial", "poisson", "multinomial"})
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ SPANNING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.3, growth
 def recipe_for(layer_sizes: Sequence[int], families: Sequence[str]) -> Recipe:
     """The recipe for units over columns of these families."""
     crowded = sum(layer_sizes) > len(families)
-    spanning = not WORDS.isdisjoint(families) or (
+    spanning = not COUNTS.isdisjoint(families) or (
         crowded and not MEASUREMENTS.isdisjoint(families)
     )
     return SPANNING if spanning else SEARCHING
