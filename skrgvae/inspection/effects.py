@@ -118,7 +118,7 @@ def unit_effects(encoder: Any, n_columns: int | None = 5) -> Any:
     >>> from skrgvae import HierarchicalSparseEncoder
     >>> from skrgvae.inspection import unit_effects
     >>> X = load_digits().data / 16
-    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=20, random_state=0).fit(X)
     >>> effects = unit_effects(encoder, n_columns=2)
     >>> len(effects["column"])  # two for each of 12 units
     24
@@ -241,7 +241,7 @@ def explain(
     >>> from skrgvae import HierarchicalSparseEncoder
     >>> from skrgvae.inspection import explain
     >>> X = load_digits().data / 16
-    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=20, random_state=0).fit(X)
     >>> table = explain(encoder, X[:1], n_columns=2)
     >>> set(table["row"]), set(table["rank"]) <= {1, 2}
     ({0}, True)

@@ -72,7 +72,7 @@ class TopRowsDisplay:
     >>> from skrgvae import HierarchicalSparseEncoder
     >>> from skrgvae.plotting import TopRowsDisplay
     >>> X = load_digits().data / 16
-    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=2, random_state=0).fit(X)
+    >>> encoder = HierarchicalSparseEncoder((8, 4), max_iter=20, random_state=0).fit(X)
     >>> display = TopRowsDisplay.from_estimator(
     ...     encoder, X, layer=0, unit=3, n_rows=5, image_shape=(8, 8), ax=Figure().subplots()
     ... )
