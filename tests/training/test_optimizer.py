@@ -41,7 +41,7 @@ def test_parameters_are_views():
     flat = flatten_parameters(module)
     with torch.no_grad():
         flat.copy_(torch.arange(len(flat)))
-    joined = torch.cat([p.detach().reshape(-1) for p in module.parameters()])
+    joined = torch.cat([p.detach().t().reshape(-1) for p in module.parameters()])
     torch.testing.assert_close(joined, torch.arange(len(flat)).float(), rtol=0, atol=0)
 
 
@@ -49,7 +49,7 @@ def test_loading_a_state_reaches_the_buffer():
     module = small_network()
     flat = flatten_parameters(module)
     module.load_state_dict({name: value + 1 for name, value in module.state_dict().items()})
-    joined = torch.cat([p.detach().reshape(-1) for p in module.parameters()])
+    joined = torch.cat([p.detach().t().reshape(-1) for p in module.parameters()])
     torch.testing.assert_close(flat.detach(), joined, rtol=0, atol=0)
 
 
@@ -60,7 +60,7 @@ def test_gradients_land_in_the_buffer(rows):
     for _ in range(2):  # the second time over gradients that are there already
         write_gradients(loss_of(module, rows), module, flat)
         expected = torch.autograd.grad(loss_of(apart, rows), list(apart.parameters()))
-        joined = torch.cat([gradient.reshape(-1) for gradient in expected])
+        joined = torch.cat([gradient.t().reshape(-1) for gradient in expected])
         torch.testing.assert_close(flat.grad, joined)
         assert (flat.grad != 0).any()
 
