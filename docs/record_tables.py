@@ -34,11 +34,7 @@ METHODS = {
 
 def features(record):
     """Balanced accuracy on test rows, by number of labels, method and set."""
-    scores, chosen = {}, {"protocol": "test", "corruption": None, "chosen": {}, "seed": 0}
-    for cell in record.values():
-        config = cell["configuration"]
-        if all(config[name] == value for name, value in chosen.items()):
-            scores[config["method"], config["set"]] = cell["scores"]
+    scores = scores_of_features(record, None)
     sets = [name for name in SETS if {("encoder", name), ("raw", name)} <= scores.keys()]
     yield ["labels", "features", *(SETS[name] for name in sets)]
     for budget in ("100", "all"):
@@ -49,6 +45,33 @@ def features(record):
                 label,
                 *(f"{mean(cell['scores']):.3f}" if cell else "not run" for cell in cells),
             ]
+
+
+def damaged(record):
+    """The same on tables with junk in their cells, and the means over the sets."""
+    damages = {"noise": "20 % noise", "outliers": "5 % outliers"}
+    scores = {damage: scores_of_features(record, damage) for damage in damages}
+    ran = [
+        {name for name in SETS if all((method, name) in scores[damage] for method in METHODS)}
+        for damage in damages
+    ]
+    sets = [name for name in SETS if all(name in names for names in ran)]
+    yield ["cells", "labels", "features", *(SETS[name] for name in sets), "mean"]
+    for damage, cells in damages.items():
+        for budget in ("100", "all"):
+            for method, label in METHODS.items():
+                row = [mean(scores[damage][method, name][budget]["scores"]) for name in sets]
+                yield [cells, budget, label, *(f"{value:.3f}" for value in [*row, mean(row)])]
+
+
+def scores_of_features(record, damage):
+    """Scores by method and set, of the benchmark's own configurations."""
+    chosen = {"protocol": "test", "corruption": damage, "chosen": {}, "seed": 0}
+    return {
+        (config["method"], config["set"]): cell["scores"]
+        for cell in record.values()
+        if (config := cell["configuration"]) and chosen.items() <= config.items()
+    }
 
 
 def as_it_comes(record):
@@ -245,6 +268,7 @@ DRAWN = {
     drawn.__name__: drawn
     for drawn in (
         features,
+        damaged,
         as_it_comes,
         missing,
         stream,
@@ -255,6 +279,9 @@ DRAWN = {
         speed,
     )
 }
+
+# Of tables whose names are not those of their records.
+RECORDS = {"damaged": "features"}
 
 
 def origin(record):
@@ -269,8 +296,8 @@ def origin(record):
 
 
 def read(name):
-    """A record, or None where the script has not written one yet."""
-    file = RESULTS / f"{name}.json"
+    """A table's record, or None where the script has not written one yet."""
+    file = RESULTS / f"{RECORDS.get(name, name)}.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 

@@ -173,11 +173,26 @@ def spanning_table(ledger):
     return "\n".join(lines) + "\n"
 
 
+def junk_table(ledger):
+    lines = [f"{'':<13}{'cells':<10}{'100':>6}{'all':>6}{'held out':>10}  floors"]
+    for run in of_study(ledger, "junk"):
+        accuracy = "".join(f"{100 * run['accuracy'][budget]:>6.1f}" for budget in ("100", "all"))
+        line = f"{run['data']:<13}{run['cells']:<10}{accuracy}"
+        if run["method"] == "encoder":
+            changes = "".join(f", *{key}={value}" for key, value in run["changes"].items())
+            line += f"{run['held_out_elbo']:>10}  {run['parameters']['free_bits']}{changes}"
+        else:
+            line += f"{'':>10}  {run['method']}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
 TABLES = {
     "mnist": mnist_table,
     "small_sets": small_sets_table,
     "secom_priors": secom_table,
     "spanning": spanning_table,
+    "junk": junk_table,
 }
 
 

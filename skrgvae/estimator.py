@@ -137,7 +137,7 @@ class HierarchicalSparseEncoder(
     free_bits : float, sequence of float or "auto", default="auto"
         Floor in nats per unit, one for all layers or one per layer: a unit's batch-mean KL below
         it is not pushed further down. "auto": 0.1 for the top layer, and half of the floor above
-        it for every other one; 0.3 for all layers for counts, and where units outnumber the
+        it for every other one; for all layers 0.3 for counts, and 0.1 where units outnumber the
         columns of a table with measurements.
     firing_rate : float, "auto" or None, default="auto"
         Share of rows for which a unit is on when training starts, set through fixed gain and

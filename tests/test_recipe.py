@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skrgvae import HierarchicalSparseEncoder
-from skrgvae.recipe import SEARCHING, SPANNING, epochs_for, recipe_for
+from skrgvae.recipe import COUNTING, SEARCHING, SPANNING, epochs_for, recipe_for
 
 GAUSSIANS = ("gaussian",) * 8
 INTENSITIES = ("bernoulli",) * 8
@@ -37,7 +37,8 @@ def test_floors_halve_downwards_where_units_search_causes(n_layers, floors):
 
 
 def test_floors_are_equal_where_units_span_the_columns():
-    assert SPANNING.free_bits(3) == (0.3, 0.3, 0.3)
+    assert SPANNING.free_bits(3) == (0.1, 0.1, 0.1)
+    assert COUNTING.free_bits(3) == (0.3, 0.3, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,7 @@ def test_floors_are_equal_where_units_span_the_columns():
         ((5, 4), INTENSITIES, SEARCHING),
         ((5, 4), (*INTENSITIES[:7], "student_t"), SPANNING),  # one column of measurements
         ((5, 4), ("categorical",) * 8, SEARCHING),
+        ((5, 3), (*GAUSSIANS[:7], "poisson"), COUNTING),  # one column of counts
     ],
 )
 def test_recipe_goes_with_units_and_columns(layer_sizes, families, recipe):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,14 +22,18 @@ from skrgvae.likelihoods.robust import centre_and_width
 SCALE_FLOOR = 0.1
 
 # Columns are bent if a training value lies more robust widths than this from the median (a normal
-# column stays below 7 in a billion rows), and more times as far as the 99th percentile of all
-# distances (in a small table, as the fourth largest). Such spikes set the spread of a column,
-# drown the others in the bottom-up pass, and at the next larger one the log-density of a Gaussian
-# law falls with the square of its size. A long tail that is populated, as that of a sum of sparse
-# causes, has no spikes and is left as it is: an exponential column reaches 3 times its 99th
-# percentile in a million rows.
+# column stays below 7 in a billion rows), and the distances have a gap: the largest is more times
+# as far as the 99th percentile (in a small table, as the fourth largest), or one of the outer
+# percentiles is more times as far as the one before it, as where a cell in twenty is junk. Such
+# spikes set the spread of a column, drown the others in the bottom-up pass, and at the next larger
+# one the log-density of a Gaussian law falls with the square of its size. A long tail that thins
+# out evenly, as that of a sum of sparse causes, has no spikes and is left as it is: an exponential
+# column reaches 3 times its 99th percentile in a million rows, and its outer percentiles are
+# nearer to each other than 1.5 times.
 MOST_WIDTHS = 8.0
 MOST_PERCENTILES = 4.0
+OUTER = (0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 0.995)
+MOST_STEP = 2.5
 
 # Columns up to which their covariance is kept: a row's holes take its size cubed to fill.
 MOST_CORRELATED = 1000
@@ -205,14 +211,23 @@ def _bends(summary: Summary) -> dict[int, tuple[float, float, float, float]]:
     bends = {}
     for j in np.flatnonzero((summary.spread > 0) & (furthest > MOST_WIDTHS)):
         known = distances[~np.isnan(distances[:, j]), j]
-        rare = max(0.01, 3 / max(len(known), 6))
-        if len(known) and furthest[j] <= MOST_PERCENTILES * np.quantile(known, 1 - rare):
+        if len(known) and not _has_gap(known, furthest[j]):
             continue
         loc, spread, bent_reach = _bent_units(summary, int(j), centre[j], width[j])
         # The two values of a binary column stay where they were: nothing is gained.
         if bent_reach < 0.9 * reach[j]:
             bends[int(j)] = (centre[j], width[j], loc, spread)
     return bends
+
+
+def _has_gap(distances: NDArray[np.floating], furthest: float) -> bool:
+    """Whether some of a column's distances from its median stand apart from the others."""
+    rare = max(0.01, 3 / max(len(distances), 6))
+    usual, most, *outer = np.quantile(distances, [0.5, 1 - rare, *OUTER])
+    if furthest > MOST_PERCENTILES * most:
+        return True
+    # Where half of the values are equal, all others stand apart, and mean what they say.
+    return usual > 0 and any(far > MOST_STEP * near for near, far in pairwise(outer))
 
 
 def _bent_units(

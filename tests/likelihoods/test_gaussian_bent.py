@@ -61,14 +61,37 @@ def test_which_columns_are_bent():
         np.random.default_rng(0).random(1000),
         np.random.default_rng(0).exponential(size=300),
         np.random.default_rng(0).exponential(size=9999) * (np.arange(9999) % 3 == 0),
+        np.random.default_rng(0).exponential(size=9999) * (np.arange(9999) % 10 == 0),
         np.arange(1000) % 2 * 5.0,
         (np.arange(1000) % 100 == 0) * 5.0,  # rare, but of two values only
         np.full(1000, 3.0),
     ],
-    ids=["normal", "uniform", "exponential", "sparse", "two values", "rare value", "constant"],
+    ids=[
+        "normal",
+        "uniform",
+        "exponential",
+        "sparse",
+        "sparser",
+        "two values",
+        "rare value",
+        "constant",
+    ],
 )
 def test_columns_that_stay_straight(column):
     assert not fitted("gaussian", column[:, None]).bent.any()
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05])
+def test_columns_with_junk_are_bent(share):
+    rng = np.random.default_rng(0)
+    column = rng.normal(size=2000)
+    assert not fitted("gaussian", column[:, None]).bent.any()
+    junk = rng.random(2000) < share
+    column[junk] += rng.choice([-12.0, 12.0], size=junk.sum())
+    family = fitted("gaussian", column[:, None])
+    assert family.bent.all()
+    # The others keep most of the column's spread; straight, at a share of 0.05, 0.35 of it.
+    assert observed(family, column[:, None]).values[~junk].std() > 0.7
 
 
 def test_spikes_outside_the_sampled_rows_count():
