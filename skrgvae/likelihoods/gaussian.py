@@ -71,6 +71,9 @@ class Gaussian(Family):
     the same pipe, samples of one curve) are so used in full, where latent units hold what many
     columns share.
 
+    What is read of a new entry ends one range of the training values beyond them; what is scored
+    does not.
+
     Constant columns contribute nothing: their log-density is 0 and their mean the constant.
     """
 
@@ -132,7 +135,8 @@ class Gaussian(Family):
         return values.to(self.raw_scale.dtype)
 
     def inputs(self, observed: Observed) -> Tensor:
-        return observed.values
+        # A stream may go beyond its first rows, and the network with it.
+        return observed.values if self.training else self._near(observed.values)
 
     def scale(self) -> Tensor:
         """Standard deviation in units of the column's spread, shape (n_columns,)."""
@@ -148,7 +152,7 @@ class Gaussian(Family):
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         known = None if observed is None else observed.known
         if observed is not None and known is not None and self.covariance is not None:
-            left = observed.values - outputs
+            left = self._near(observed.values) - outputs
             outputs = outputs + expected_given_known(self.covariance, left, known)
         expected = self._straight(outputs)
         bent = self._bent_columns()
@@ -171,6 +175,14 @@ class Gaussian(Family):
             return drawn
         tail = self.loc[bent] + self.spread[bent] * self._sinh(values, bent)
         return drawn.index_copy(-1, bent, tail)
+
+    def _near(self, values: Tensor) -> Tensor:
+        """Internal units no further beyond those of the training values than their own range.
+
+        One broken sensor says nothing about the others, however far out it is.
+        """
+        low, high = self.observe(torch.stack([self.low, self.high]))
+        return values.clamp(2 * low - high, 2 * high - low)
 
     def _bent_columns(self) -> Tensor:
         """Their positions: most tables have none, and asinh is slow."""
