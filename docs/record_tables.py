@@ -51,17 +51,22 @@ def damaged(record):
     """The same on tables with junk in their cells, and the means over the sets."""
     damages = {"noise": "20 % noise", "outliers": "5 % outliers"}
     scores = {damage: scores_of_features(record, damage) for damage in damages}
-    ran = [
-        {name for name in SETS if all((method, name) in scores[damage] for method in METHODS)}
-        for damage in damages
+    sets = [
+        name
+        for name in SETS
+        if all({("encoder", name), ("raw", name)} <= part.keys() for part in scores.values())
     ]
-    sets = [name for name in SETS if all(name in names for names in ran)]
     yield ["cells", "labels", "features", *(SETS[name] for name in sets), "mean"]
     for damage, cells in damages.items():
         for budget in ("100", "all"):
             for method, label in METHODS.items():
-                row = [mean(scores[damage][method, name][budget]["scores"]) for name in sets]
-                yield [cells, budget, label, *(f"{value:.3f}" for value in [*row, mean(row)])]
+                ran = [scores[damage].get((method, name), {}).get(budget) for name in sets]
+                row = [mean(cell["scores"]) if cell else math.nan for cell in ran]
+                shown = (
+                    "not run" if math.isnan(value) else f"{value:.3f}"
+                    for value in [*row, mean(row)]
+                )
+                yield [cells, budget, label, *shown]
 
 
 def scores_of_features(record, damage):

@@ -174,15 +174,13 @@ def spanning_table(ledger):
 
 
 def junk_table(ledger):
-    lines = [f"{'':<13}{'cells':<10}{'100':>6}{'all':>6}{'held out':>10}  floors"]
+    lines = [f"{'':<24}{'100':>6}{'all':>6}{'held out':>10}  floors"]
     for run in of_study(ledger, "junk"):
         accuracy = "".join(f"{100 * run['accuracy'][budget]:>6.1f}" for budget in ("100", "all"))
-        line = f"{run['data']:<13}{run['cells']:<10}{accuracy}"
+        line = f"{run['name']:<24}{accuracy}"
         if run["method"] == "encoder":
             changes = "".join(f", *{key}={value}" for key, value in run["changes"].items())
             line += f"{run['held_out_elbo']:>10}  {run['parameters']['free_bits']}{changes}"
-        else:
-            line += f"{'':>10}  {run['method']}"
         lines.append(line)
     return "\n".join(lines) + "\n"
 
