@@ -65,6 +65,10 @@ class Counts(Family):
         mean = summary.mean.clip(max=LARGEST)
         rate = (mean * summary.n_known + 0.5) / (summary.n_known + 1.0)
         self.mean_count.copy_(torch.from_numpy(rate))
+        if self.n_columns < EXPOSURE_COLUMNS:
+            self._set_input_units(summary)
+
+    def _set_input_units(self, summary: Summary) -> None:
         rows = torch.tensor(summary.rows)
         known = ~torch.isnan(rows)
         observed = Observed(torch.where(known, self.observe(rows), 0.0), known)
