@@ -35,38 +35,37 @@ METHODS = {
 def features(record):
     """Balanced accuracy on test rows, by number of labels, method and set."""
     scores = scores_of_features(record, None)
-    sets = [name for name in SETS if {("encoder", name), ("raw", name)} <= scores.keys()]
+    sets = sets_in(scores)
     yield ["labels", "features", *(SETS[name] for name in sets)]
-    for budget in ("100", "all"):
-        for method, label in METHODS.items():
-            cells = [scores.get((method, name), {}).get(budget) for name in sets]
-            yield [
-                budget,
-                label,
-                *(f"{mean(cell['scores']):.3f}" if cell else "not run" for cell in cells),
-            ]
+    for budget, label, values in rows_of_features(scores, sets):
+        yield [budget, label, *map(shown, values)]
 
 
 def damaged(record):
     """The same on tables with junk in their cells, and the means over the sets."""
     damages = {"noise": "20 % noise", "outliers": "5 % outliers"}
     scores = {damage: scores_of_features(record, damage) for damage in damages}
-    sets = [
-        name
-        for name in SETS
-        if all({("encoder", name), ("raw", name)} <= part.keys() for part in scores.values())
-    ]
+    sets = [name for name in SETS if all(name in sets_in(part) for part in scores.values())]
     yield ["cells", "labels", "features", *(SETS[name] for name in sets), "mean"]
     for damage, cells in damages.items():
-        for budget in ("100", "all"):
-            for method, label in METHODS.items():
-                ran = [scores[damage].get((method, name), {}).get(budget) for name in sets]
-                row = [mean(cell["scores"]) if cell else math.nan for cell in ran]
-                shown = (
-                    "not run" if math.isnan(value) else f"{value:.3f}"
-                    for value in [*row, mean(row)]
-                )
-                yield [cells, budget, label, *shown]
+        for budget, label, values in rows_of_features(scores[damage], sets):
+            yield [cells, budget, label, *map(shown, [*values, mean(values)])]
+
+
+def rows_of_features(scores, sets):
+    """Number of labels, method, and mean score on every set: NaN where the method has not run."""
+    for budget in ("100", "all"):
+        for method, label in METHODS.items():
+            cells = [scores.get((method, name), {}).get(budget) for name in sets]
+            yield budget, label, [mean(cell["scores"]) if cell else math.nan for cell in cells]
+
+
+def sets_in(scores):
+    return [name for name in SETS if {("encoder", name), ("raw", name)} <= scores.keys()]
+
+
+def shown(value):
+    return "not run" if math.isnan(value) else f"{value:.3f}"
 
 
 def scores_of_features(record, damage):

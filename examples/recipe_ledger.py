@@ -87,8 +87,11 @@ def differences(run, base):
     for key, value in run["parameters"].items():
         if value != base["parameters"].get(key):
             found.append(f"{key}={value}")
-    found += [f"*{key}={value}" for key, value in run["changes"].items()]
-    return ", ".join(found)
+    return ", ".join([*found, *changes_of(run)])
+
+
+def changes_of(run):
+    return [f"*{key}={value}" for key, value in run["changes"].items()]
 
 
 def by_layer(values, form):
@@ -164,11 +167,10 @@ def spanning_table(ledger):
             continue
         zeros = by_layer([100 * share for share in run["zero_share_per_layer"]], "3.0f")
         chosen = [run["parameters"][key] for key in ("firing_rate", "free_bits", "learning_rate")]
-        changes = "".join(f", *{key}={value}" for key, value in run["changes"].items())
         lines.append(
             f"{run['name']:<15}{run['seed']:>5}{run['steps']:>6} {accuracy}"
             f"{run['training_elbo']:>8.1f}  {by_layer(run['kl_per_layer'], '4.1f'):<22}"
-            f"{zeros:<17}{', '.join(map(str, chosen))}{changes}"
+            f"{zeros:<17}{', '.join([*map(str, chosen), *changes_of(run)])}"
         )
     return "\n".join(lines) + "\n"
 
@@ -179,8 +181,8 @@ def junk_table(ledger):
         accuracy = "".join(f"{100 * run['accuracy'][budget]:>6.1f}" for budget in ("100", "all"))
         line = f"{run['name']:<24}{accuracy}"
         if run["method"] == "encoder":
-            changes = "".join(f", *{key}={value}" for key, value in run["changes"].items())
-            line += f"{run['held_out_elbo']:>10}  {run['parameters']['free_bits']}{changes}"
+            floors = [str(run["parameters"]["free_bits"]), *changes_of(run)]
+            line += f"{run['held_out_elbo']:>10}  {', '.join(floors)}"
         lines.append(line)
     return "\n".join(lines) + "\n"
 

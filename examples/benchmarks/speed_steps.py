@@ -17,6 +17,7 @@ from skrgvae.data.sources import ArrayRows
 from skrgvae.data.summary import summarise
 from skrgvae.fitting import Plan, initial_module, new_trainer
 from skrgvae.network import Architecture
+from skrgvae.recipe import SEARCHING
 from skrgvae.training import Rows
 
 N_COLUMNS = 784
@@ -70,10 +71,11 @@ def trainer_for(table, batch_size, n_steps, sizes=None, skip=True):
     """A trainer of the default network, or of one without skip connections."""
     sizes = sizes or SIZES
     families = ("bernoulli",) * table.shape[1]
-    architecture = Architecture(sizes, None, families, firing_rate=0.3, skip_connections=skip)
+    rate = SEARCHING.firing_rate
+    architecture = Architecture(sizes, None, families, firing_rate=rate, skip_connections=skip)
     module = initial_module(summarise([table]), architecture, 0)
-    floors = tuple(0.1 * 2.0 ** (layer + 1 - len(sizes)) for layer in range(len(sizes)))
-    plan = Plan("adamax", 1e-2, batch_size, 20, 1.0, 0.1, floors, 0.0, None)
+    floors = SEARCHING.free_bits(len(sizes))
+    plan = Plan("adamax", SEARCHING.learning_rate, batch_size, 20, 1.0, 0.1, floors, 0.0, None)
     return new_trainer(module, plan, n_steps, 0, CPU)
 
 
