@@ -41,6 +41,7 @@ from skrgvae.data.frames import is_frame
 from skrgvae.data.opening import Opener
 from skrgvae.data.sources import ArrayRows, Source, blocks_of
 from skrgvae.data.summary import Summary, summarise
+from skrgvae.marks import marked_columns
 from skrgvae.recipe import recipe_for
 from skrgvae.resolve import (
     resolve_free_bits,
@@ -914,7 +915,7 @@ class HierarchicalSparseEncoder(
         families = resolve_likelihood(self.likelihood, auto, self._names(), tuple(FAMILIES))
         check_families(families.tolist(), summary, self._names())
         if previous is None:
-            marked = tuple(np.flatnonzero(summary.has_missing).tolist())
+            marked = marked_columns(summary.rows)
         else:
             marked = previous.architecture.marked
         layer_sizes = self._layer_sizes(summary, previous)

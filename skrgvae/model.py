@@ -208,7 +208,7 @@ class Model:
             noise = _noise(module, row_keys(table, self.seed), range(N_IMPUTATIONS))
             values = [record.value for record in module.posterior(observed, noise)]
             expected = module.likelihood.expectation(module.top_down.decode(values), observed)
-            point = module.likelihood.point(expected.mean(dim=0)).cpu().numpy()
+            point = module.likelihood.impute(expected.mean(dim=0), observed).cpu().numpy()
             out[where] = np.where(np.isnan(table), point, table)[: where.stop - where.start]
         return out
 

@@ -45,14 +45,9 @@ class Summary:
         """Number of columns."""
         return len(self.mean)
 
-    @property
-    def has_missing(self) -> NDArray[np.bool_]:
-        """Whether a column has missing entries."""
-        return self.n_known < self.n_rows
-
     def columns(self, index: NDArray[np.intp]) -> Summary:
         """The same of some columns."""
-        if len(index) == self.n_columns:
+        if np.array_equal(index, np.arange(self.n_columns)):
             return self
         return Summary(
             self.n_rows,

@@ -21,6 +21,7 @@ class Bernoulli(Family):
     """
 
     name = "bernoulli"
+    completed = True
     rate: Tensor
 
     def __init__(self, n_categories: Sequence[int]) -> None:
@@ -64,7 +65,7 @@ class Bernoulli(Family):
             rows, slope = bernoulli.log_prob_and_slopes(observed.values, outputs)
             return rows, (slope,)
         # log p = x y - max(y, 0) + log max(p, 1 - p) for the output y and p = sigmoid(y).
-        values, known = observed
+        values, known = observed.values, observed.known
         slope = torch.sigmoid(outputs)
         log_prob = (slope - 0.5).abs_().add_(0.5).log_()
         log_prob.addcmul_(values, outputs).sub_(outputs.relu())

@@ -59,7 +59,7 @@ class Categorical(Family):
         return columns.to(self.frequency.dtype)
 
     def inputs(self, observed: Observed) -> Tensor:
-        values, known = observed
+        values, known = observed.values, observed.known
         shape = (*values.shape[:-1], self.n_outputs)
         one_hot = values.new_zeros(shape).scatter_(-1, self._place(observed), 1.0)
         everywhere = None if known is None else known[..., self.column]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from skrgvae.data.summary import Summary
 from skrgvae.likelihoods.bernoulli import Bernoulli
 from skrgvae.likelihoods.categorical import Categorical
+from skrgvae.likelihoods.completion import LinearCompletion
 from skrgvae.likelihoods.family import Family, Observed
 from skrgvae.likelihoods.gaussian import Gaussian
 from skrgvae.likelihoods.multinomial import Multinomial
@@ -65,7 +66,14 @@ class ColumnLikelihood(nn.Module):
         self.families = nn.ModuleList(
             FAMILIES[name](categories[array == name].tolist()) for name in present
         )
-        position = torch.argsort(torch.cat(self._columns))  # of each column among the blocks
+        order = torch.cat(self._columns)
+        position = torch.argsort(order)  # of each column among the blocks
+        laws = [FAMILIES[name] for name in array[order.numpy()]]
+        completed = [j for j, law in enumerate(laws) if law.completed]
+        self._completed = torch.tensor(completed, dtype=torch.int64)
+        self._completed_columns = order[self._completed]
+        self._linear = torch.tensor([laws[j].linear for j in completed], dtype=torch.bool)
+        self.completion = LinearCompletion(len(completed))
         self._marked = position[torch.tensor(list(marked), dtype=torch.int64)]
         self.n_inputs = sum(family.n_inputs for family in self._blocks()) + len(marked)
         self.n_outputs = sum(family.n_outputs for family in self._blocks())
@@ -74,6 +82,7 @@ class ColumnLikelihood(nn.Module):
         """Hand every family the summary of its training columns."""
         for family, columns in zip(self._blocks(), self._columns, strict=True):
             family.set_statistics(summary.columns(columns.numpy()))
+        self.completion.set_statistics(summary.columns(self._completed_columns.numpy()))
 
     def initial_outputs(self) -> Tensor:
         """Decoder bias, shape (n_outputs,)."""
@@ -87,10 +96,11 @@ class ColumnLikelihood(nn.Module):
         )
         if not torch.isnan(table.sum()):  # one pass over most tables, and no look at each entry
             return Observed(values, None)
-        known = ~torch.isnan(_side_by_side(parts))
+        data = _side_by_side(parts)
+        known = ~torch.isnan(data)
         if bool(known.all()):
             return Observed(values, None)
-        return Observed(torch.where(known, values, 0.0), known)
+        return Observed(torch.where(known, values, 0.0), known, data)
 
     def seen(self, observed: Observed) -> Observed:
         """What of the observed entries the bottom-up pass may see; all are scored.
@@ -105,14 +115,13 @@ class ColumnLikelihood(nn.Module):
         return observed.less_another_rows_holes() if self.training else observed
 
     def inputs(self, observed: Observed) -> Tensor:
-        """What the bottom-up pass reads, (n_rows, n_inputs): a fully missing row is all zeros.
+        """What the bottom-up pass reads, (n_rows, n_inputs).
 
-        A marked column adds 1 where it is missing, in rows of which something is known.
+        Holes are filled in first with what the row's known numbers say; what can't be filled in
+        so is 0. A marked column adds 1 where it is missing, in rows of which something is known.
         """
-        parts = [
-            family.inputs(part)
-            for family, part in zip(self._blocks(), self._split(observed), strict=True)
-        ]
+        filled = self._split(self._filled(observed))
+        parts = [family.inputs(part) for family, part in zip(self._blocks(), filled, strict=True)]
         if len(self._marked):
             parts.append(self._marks(observed))
         return _side_by_side(parts)
@@ -157,7 +166,7 @@ class ColumnLikelihood(nn.Module):
 
     def point(self, expectation: Tensor) -> Tensor:
         """One value per column, in data units and in the table's column order."""
-        return self._each(lambda family, part: family.point(part), expectation)
+        return self._assemble(self._points(expectation))
 
     def effect(self, on: Tensor, off: Tensor) -> Tensor:
         """Change of every column between two expectations, in the table's column order."""
@@ -184,8 +193,38 @@ class ColumnLikelihood(nn.Module):
             ]
         )
 
+    def impute(self, expectation: Tensor, observed: Observed) -> Tensor:
+        """The same as `point`, and what is linear in the deviations of known entries from it."""
+        point = _side_by_side(self._points(expectation))
+        if observed.data is not None:
+            where = self._completed.to(point.device)
+            given = self.completion.given(observed.data[..., where], point[..., where])
+            linear = self._linear.to(point.device)
+            point = point.index_copy(-1, where[linear], given[..., linear].to(point.dtype))
+        return self._assemble([point])
+
+    def _filled(self, observed: Observed) -> Observed:
+        """Holes as if they were known, at what is expected there, where that can be said."""
+        if observed.data is None or self.completion.correlation is None:
+            return observed
+        where = self._completed.to(observed.data.device)
+        filled = self.completion.fill(observed.data[..., where])
+        data = observed.data.index_copy(-1, where, filled)
+        values = _side_by_side(
+            [
+                family.observe(part)
+                for family, part in zip(self._blocks(), self._split_columns(data), strict=True)
+            ]
+        )
+        known = ~torch.isnan(data)
+        return Observed(torch.where(known, values, 0.0), known)
+
+    def _points(self, expectation: Tensor) -> list[Tensor]:
+        parts = expectation.split([family.n_expected for family in self._blocks()], dim=-1)
+        return [family.point(part) for family, part in zip(self._blocks(), parts, strict=True)]
+
     def _marks(self, observed: Observed) -> Tensor:
-        values, known = observed
+        values, known = observed.values, observed.known
         if known is None:
             return values.new_zeros((*values.shape[:-1], len(self._marked)))
         missing = ~known[..., self._marked.to(known.device)] & known.any(dim=-1, keepdim=True)
@@ -201,19 +240,17 @@ class ColumnLikelihood(nn.Module):
         return table if self._is_whole() else table[..., columns.to(table.device)]
 
     def _split(self, observed: Observed) -> list[Observed]:
-        sizes = [family.n_columns for family in self._blocks()]
-        values = observed.values.split(sizes, dim=-1)
+        values = self._split_columns(observed.values)
         if observed.known is None:
             return [Observed(part, None) for part in values]
-        known = observed.known.split(sizes, dim=-1)
+        known = self._split_columns(observed.known)
         return [Observed(*parts) for parts in zip(values, known, strict=True)]
+
+    def _split_columns(self, joined: Tensor) -> tuple[Tensor, ...]:
+        return joined.split([family.n_columns for family in self._blocks()], dim=-1)
 
     def _split_outputs(self, outputs: Tensor) -> tuple[Tensor, ...]:
         return outputs.split([family.n_outputs for family in self._blocks()], dim=-1)
-
-    def _each(self, of: Callable[[Family, Tensor], Tensor], expectation: Tensor) -> Tensor:
-        parts = expectation.split([family.n_expected for family in self._blocks()], dim=-1)
-        return self._assemble([of(*pair) for pair in zip(self._blocks(), parts, strict=True)])
 
     def _assemble(self, parts: list[Tensor]) -> Tensor:
         joined = _side_by_side(parts)

@@ -110,7 +110,7 @@ class Counts(Family):
 
     def exposure(self, observed: Observed) -> Tensor:
         """How much was counted in each row, in training rows: shape (n_rows, 1)."""
-        values, known = observed
+        values, known = observed.values, observed.known
         if self.n_columns < self.exposure_columns:
             return values.new_ones((*values.shape[:-1], 1))
         expected = self.mean_count if known is None else known.to(values.dtype) * self.mean_count

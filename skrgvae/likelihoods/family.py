@@ -28,10 +28,13 @@ class Observed(NamedTuple):
         In internal units; 0 where an entry is missing.
     known : Tensor of bool, or None
         None: no entry is missing.
+    data : Tensor or None
+        In data units, NaN where an entry is missing; None if none is.
     """
 
     values: Tensor
     known: Tensor | None
+    data: Tensor | None = None
 
     def informed(self) -> Tensor | None:
         """Which rows say anything, (n_rows, 1); None: all of them."""
@@ -42,7 +45,8 @@ class Observed(NamedTuple):
         if self.known is None:
             return self
         known = self.known & self.known.roll(1, dims=0)
-        return Observed(blank(self.values, known), known)
+        data = None if self.data is None else torch.where(known, self.data, torch.nan)
+        return Observed(blank(self.values, known), known, data)
 
 
 class Family(nn.Module):
@@ -68,9 +72,17 @@ class Family(nn.Module):
         Numbers the decoder must give per row.
     n_expected : int
         Numbers that `expectation` gives.
+    completed : bool
+        Whether the bottom-up pass reads, in the place of holes, what is linear in the row's other
+        completed columns.
+    linear : bool
+        Whether `impute` adds that to the outputs. Not where these saturate: added to a
+        probability near 0, what a rare value of another column says is mostly wrong.
     """
 
     name: ClassVar[str]
+    completed: ClassVar[bool] = False
+    linear: ClassVar[bool] = False
 
     def __init__(self, n_categories: Sequence[int]) -> None:
         super().__init__()

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skrgvae.data.summary import Summary
-from skrgvae.likelihoods.covariance import expected_given_known, shrunk_covariance
 from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank, softplus_parameter
 from skrgvae.likelihoods.robust import centre_and_width
 
@@ -34,9 +33,6 @@ MOST_WIDTHS = 8.0
 MOST_PERCENTILES = 4.0
 OUTER = (0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 0.995)
 MOST_STEP = 2.5
-
-# Columns up to which their covariance is kept: a row's holes take its size cubed to fill.
-MOST_CORRELATED = 1000
 
 # Bound of asinh((x - loc) / spread), and of what the decoder says of it.
 MOST_LOGARITHMS = math.asinh(LARGEST)
@@ -59,18 +55,6 @@ class Gaussian(Family):
     no further out than the training values: where little is known of a row, a long tail would
     raise it beyond anything seen.
 
-    Where something is known of a row, o, its other columns m are expected where the outputs f say
-    plus what is linear in the known columns' deviations from them,
-
-        E[y_m | f, y_o] = f_m + S_mo S_oo^{-1} (y_o - f_o),
-
-    as under a Gaussian law with mean f and covariance S (Eaton 1983, "Multivariate statistics",
-    proposition 3.13; kriging with a trend is the same). S is the shrunk covariance of the
-    training rows, not of what the outputs leave of them: a network that has few rows to learn
-    from leaves less of those than of any others. Columns that stand for one another (sensors at
-    the same pipe, samples of one curve) are so used in full, where latent units hold what many
-    columns share.
-
     What is read of a new entry ends one range of the training values beyond them; what is scored
     does not.
 
@@ -78,6 +62,7 @@ class Gaussian(Family):
     """
 
     name = "gaussian"
+    completed = linear = True
     loc: Tensor
     spread: Tensor
     bent_loc: Tensor
@@ -86,7 +71,6 @@ class Gaussian(Family):
     high: Tensor
     bent: Tensor
     varies: Tensor
-    covariance: Tensor | None
 
     def __init__(self, n_categories: Sequence[int]) -> None:
         super().__init__(n_categories)
@@ -99,8 +83,6 @@ class Gaussian(Family):
             self.register_buffer(name, torch.ones(n_columns, dtype=torch.float64))
         self.register_buffer("bent", torch.zeros(n_columns, dtype=torch.bool))
         self.register_buffer("varies", torch.ones(n_columns, dtype=torch.bool))
-        few = n_columns <= MOST_CORRELATED
-        self.register_buffer("covariance", torch.eye(n_columns, dtype=DTYPE) if few else None)
         # The scale starts at the column's own spread.
         self.raw_scale = softplus_parameter(n_columns, 1.0)
 
@@ -117,10 +99,6 @@ class Gaussian(Family):
         for j, bend in _bends(summary).items():
             self.loc[j], self.spread[j], self.bent_loc[j], self.bent_spread[j] = bend
             self.bent[j] = True
-        if self.covariance is not None:
-            rows = torch.tensor(summary.rows)
-            known = ~torch.isnan(rows)
-            self.covariance.copy_(shrunk_covariance(self.observe(rows).to(DTYPE), known))
 
     def initial_outputs(self) -> Tensor:
         return torch.zeros(self.n_columns, dtype=DTYPE)
@@ -150,10 +128,6 @@ class Gaussian(Family):
         return blank(log_density * self.varies, observed.known)
 
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
-        known = None if observed is None else observed.known
-        if observed is not None and known is not None and self.covariance is not None:
-            left = self._near(observed.values) - outputs
-            outputs = outputs + expected_given_known(self.covariance, left, known)
         expected = self._straight(outputs)
         bent = self._bent_columns()
         if not len(bent):

@@ -36,7 +36,7 @@ class Multinomial(Counts):
         self.mean_total.fill_(float(summary.mean.clip(max=LARGEST).sum()))
 
     def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
-        values, known = observed
+        values, known = observed.values, observed.known
         total = values.sum(-1, keepdim=True)
         log_total = torch.log(total.clamp(min=torch.finfo(total.dtype).tiny))
         # Shares of unknown columns have no bound, and must not spoil the gradient.

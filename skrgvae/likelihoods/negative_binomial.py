@@ -48,7 +48,7 @@ class NegativeBinomial(Counts):
         return torch.exp(self._log_dispersion())
 
     def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
-        values, known = observed
+        values, known = observed.values, observed.known
         dispersion = self.dispersion()
 
         def log_coefficient(count: Tensor, *where: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ import torch
 from family_examples import DOUBLE, fitted, log_prob, observed
 from scipy import stats
 
-from skrgvae.likelihoods.family import Observed
 from skrgvae.likelihoods.gaussian import SCALE_FLOOR, Gaussian
 
 
@@ -99,22 +98,6 @@ def test_what_is_read_ends_one_range_beyond_the_training_values(beyond, way):
     )
     torch.testing.assert_close(family.eval().inputs(given), nearer.values)
     torch.testing.assert_close(family.train().inputs(given), given.values)
-
-
-def test_an_entry_far_out_moves_the_expectation_of_others_no_further():
-    rng = np.random.default_rng(0)
-    first = rng.normal(size=400)
-    family = fitted("gaussian", np.column_stack([first, first + 0.1 * rng.normal(size=400)]))
-    known = torch.tensor([[True, False]])
-
-    def expected(value):
-        values = observed(family, np.array([[value, 0.0]])).values
-        outputs = torch.zeros_like(values)
-        return family.expectation(outputs, Observed(values, known))[0, 1].item()
-
-    end = 2 * first.max() - first.min()
-    assert expected(end) > 2.0
-    assert expected(1e6) == pytest.approx(expected(end), rel=1e-6)
 
 
 def test_scale_has_a_floor():

@@ -299,6 +299,7 @@ def linear_gaussian(posterior: str) -> tuple[Hierarchy, np.ndarray, np.ndarray]:
     loc_p, scale_p = torch.tensor([0.5, -1.0]), torch.tensor([1.5, 0.7])
     weight, bias = torch.tensor([0.8, -1.2]), torch.tensor([0.1, 0.3])
     with torch.no_grad():
+        module.likelihood.completion.correlation.copy_(torch.eye(2))  # they have none
         module.top_down.top.loc.copy_(loc_p)
         module.top_down.top.raw_scale.copy_(scale_p.log())
         module.top_down.decoder.head.weight.copy_(weight.diag())

@@ -1,0 +1,118 @@
+"""Holes filled in with what a row's known numbers say."""
+
+import numpy as np
+import pytest
+import torch
+
+from skrgvae.data.summary import summarise
+from skrgvae.likelihoods import ColumnLikelihood
+from skrgvae.likelihoods.completion import MOST_CORRELATED, LinearCompletion
+
+
+def columns_in_step(n_rows=200):
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(n_rows, 1))
+    return 3 + 2 * (common + 0.1 * rng.normal(size=(n_rows, 4)))
+
+
+def completion_of(table):
+    completion = LinearCompletion(table.shape[1])
+    completion.set_statistics(summarise([table]))
+    return completion.double()
+
+
+def without_first(table):
+    rows = torch.from_numpy(table.copy())
+    rows[:, 0] = torch.nan
+    return rows
+
+
+def test_holes_are_filled_with_what_the_other_columns_say():
+    table = columns_in_step()
+    rows = without_first(table[:20])
+    filled = completion_of(table).fill(rows).numpy()
+    assert np.std(filled[:, 0] - table[:20, 0]) < 0.2 * table[:, 0].std()
+    np.testing.assert_array_equal(filled[:, 1:], table[:20, 1:])
+
+
+def test_filling_is_the_regression_around_the_means():
+    table = columns_in_step()
+    completion = completion_of(table)
+    row = without_first(table[:1])
+    R = completion.correlation.numpy()
+    left = (table[0, 1:] - table[:, 1:].mean(axis=0)) / table[:, 1:].std(axis=0)
+    by_hand = R[0, 1:] @ np.linalg.solve(R[1:, 1:], left)
+    expected = table[:, 0].mean() + table[:, 0].std() * by_hand
+    assert completion.fill(row)[0, 0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_nothing_is_added_to_what_is_right():
+    table = columns_in_step()
+    rows = torch.from_numpy(table[:20])
+    given = completion_of(table).given(without_first(table[:20]), rows)
+    torch.testing.assert_close(given, rows, rtol=1e-5, atol=1e-5)
+
+
+def test_a_row_of_which_nothing_is_known_stays_at_the_means():
+    table = columns_in_step()
+    filled = completion_of(table).fill(torch.full((2, 4), torch.nan, dtype=torch.float64))
+    np.testing.assert_allclose(filled, np.broadcast_to(table.mean(axis=0), (2, 4)))
+
+
+def test_filling_ends_at_the_training_values_and_a_broken_sensor_says_no_more():
+    table = columns_in_step()
+    completion = completion_of(table)
+    rows = without_first(table[:2])
+    rows[0, 1], rows[1, 1] = 1e3, 1e9
+    filled = completion.fill(rows)
+    assert table[:, 0].min() <= filled[:, 0].min() <= filled[:, 0].max() <= table[:, 0].max()
+    given = completion.given(rows, completion.loc.expand(2, 4))
+    assert given[0, 0] == pytest.approx(float(given[1, 0]) + table[0, 0] - table[1, 0], abs=2)
+    assert given[:, 0].max() <= 2 * table[:, 0].max() - table[:, 0].min()
+
+
+def test_wide_tables_are_left_as_they_are():
+    wide = LinearCompletion(MOST_CORRELATED + 1)
+    assert wide.correlation is None
+    table = np.random.default_rng(0).normal(size=(3, MOST_CORRELATED + 1))
+    wide.set_statistics(summarise([table]))
+    rows = torch.from_numpy(table)
+    rows[0, 0] = torch.nan
+    expected = torch.zeros_like(rows)
+    torch.testing.assert_close(wide.given(rows, expected), expected)
+
+
+def test_blocks_of_columns_are_completed_across_each_other():
+    # A pixel between 0 and 1 goes with a number; the order of the blocks isn't the table's.
+    rng = np.random.default_rng(0)
+    number = rng.normal(size=400)
+    table = np.column_stack([10 * number, rng.integers(0, 3, 400), 1 / (1 + np.exp(-number))])
+    likelihood = ColumnLikelihood(["gaussian", "categorical", "bernoulli"], [0, 3, 0], ())
+    likelihood.set_statistics(summarise([table]))
+    likelihood.double().eval()
+    complete = torch.from_numpy(table[:50])
+    holes = complete.clone()
+    holes[:, 2] = torch.nan
+    read = likelihood.inputs(likelihood.observe(holes))
+    whole = likelihood.inputs(likelihood.observe(complete))
+    assert np.corrcoef(read[:, 0], whole[:, 0])[0, 1] > 0.95  # bernoulli comes first
+    torch.testing.assert_close(read[:, 1:], whole[:, 1:])  # and the others were known
+    holes[:, 1] = torch.nan
+    assert (likelihood.inputs(likelihood.observe(holes))[:, 2:] == 0).all()
+
+
+def test_only_linear_laws_have_deviations_added_by_impute():
+    rng = np.random.default_rng(0)
+    number = rng.normal(size=400)
+    table = np.column_stack([number, 1 / (1 + np.exp(-number)), 3 * number])
+    likelihood = ColumnLikelihood(["gaussian", "bernoulli", "gaussian"], [0, 0, 0], ())
+    likelihood.set_statistics(summarise([table]))
+    rows = torch.from_numpy(table[:5].astype(np.float32))
+    rows[:, 0] = torch.nan
+    rows[2, 1] = torch.nan
+    observed = likelihood.observe(rows)
+    expectation = likelihood.expectation(torch.zeros(5, likelihood.n_outputs), observed)
+    imputed, plain = likelihood.impute(expectation, observed), likelihood.point(expectation)
+    error = np.abs(imputed[:, 0].numpy() - table[:5, 0]).max()
+    assert error < 0.5 * np.abs(table[:5, 0]).max()
+    torch.testing.assert_close(imputed[:, 1], plain[:, 1])

@@ -1,0 +1,68 @@
+"""Which columns tell the network that an entry is missing."""
+
+import numpy as np
+import pytest
+
+from skrgvae import HierarchicalSparseEncoder
+from skrgvae.marks import marked_columns
+
+
+def numbers(n_rows=1000, n_columns=20, seed=0):
+    return np.random.default_rng(seed).normal(size=(n_rows, n_columns))
+
+
+def without(table, lost):
+    return np.where(lost, np.nan, table)
+
+
+@pytest.mark.parametrize("make", [lambda x: x, lambda x: (x > 2).astype(float)])
+@pytest.mark.parametrize("share", [0.005, 0.05, 0.3])
+def test_holes_by_chance_are_no_marks(share, make):
+    # Every table has a mark with probability 0.05 at most, 20 tables more than 5 with 0.0003.
+    found = 0
+    for seed in range(20):
+        table = make(numbers(seed=seed))
+        lost = np.random.default_rng(100 + seed).random(table.shape) < share
+        found += bool(marked_columns(without(table, lost)))
+    assert found <= 5
+
+
+def test_holes_that_go_with_another_column_are():
+    table = numbers()
+    lost = np.zeros(table.shape, dtype=bool)
+    lost[:, 3] = table[:, 5] > 1.5  # a sensor that gives out when it is hot
+    lost[:, 7] = np.random.default_rng(1).random(len(table)) < 0.1
+    lost[:, 9] = table[:, 9] > 0.5  # nothing else knows of it
+    assert marked_columns(without(table, lost)) == (3,)
+
+
+def test_holes_that_come_together_are_and_one_speaks_for_all_in_the_same_rows():
+    table = numbers()
+    rng = np.random.default_rng(1)
+    machine, other = rng.random(len(table)) < 0.2, rng.random(len(table)) < 0.2
+    lost = np.zeros(table.shape, dtype=bool)
+    lost[:, 2:5] = machine[:, None]
+    lost[:, 8] = machine & other
+    assert marked_columns(without(table, lost)) == (2, 8)
+
+
+def test_columns_above_their_median_never_are_looked_at_below_it():
+    table = numbers()
+    table[:, 5] = np.minimum(table[:, 5], -1)  # at its largest value mostly
+    lost = np.zeros(table.shape, dtype=bool)
+    lost[:, 3] = table[:, 5] < -1
+    assert marked_columns(without(table, lost)) == (3,)
+
+
+@pytest.mark.parametrize("table", [numbers(), np.full((5, 3), np.nan), numbers(1)], ids=str)
+def test_nothing_is_missing_or_everything(table):
+    assert marked_columns(table) == ()
+
+
+def test_the_encoder_reads_as_many_inputs_as_there_are_columns_and_marks():
+    table = numbers(200, 4)
+    lost = np.zeros(table.shape, dtype=bool)
+    lost[:, 1] = table[:, 2] > 0.5
+    lost[::7, 3] = True
+    encoder = HierarchicalSparseEncoder((4,), max_iter=1, random_state=0)
+    assert encoder.fit(without(table, lost))._model.architecture.marked == (1,)
