@@ -188,10 +188,12 @@ def test_imputation_beats_column_means():
 def test_in_training_a_row_is_seen_through_the_holes_of_the_one_before_it():
     known = torch.tensor([[True, False, True], [True, True, False], [True, True, True]])
     values = torch.where(known, torch.arange(9.0).reshape(3, 3), 0.0)
-    seen = Observed(values, known).less_another_rows_holes()
+    data = torch.where(known, 10 + values, torch.nan)
+    seen = Observed(values, known, data).less_another_rows_holes()
     expected = [[True, False, True], [True, False, False], [True, True, False]]
     assert seen.known.tolist() == expected
     assert seen.values.tolist() == (values * torch.tensor(expected)).tolist()
+    assert (~torch.isnan(seen.data)).tolist() == expected
     complete = Observed(values, None)
     assert complete.less_another_rows_holes() is complete
 

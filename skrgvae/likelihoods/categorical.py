@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skrgvae.data.summary import Summary
+from skrgvae.data.summary import Summary, summarise
 from skrgvae.likelihoods.family import DTYPE, Family, Observed, blank
 
 
@@ -20,6 +20,7 @@ class Categorical(Family):
     """
 
     name = "categorical"
+    completed = True
     frequency: Tensor
     column: Tensor
     first: Tensor
@@ -64,6 +65,18 @@ class Categorical(Family):
         one_hot = values.new_zeros(shape).scatter_(-1, self._place(observed), 1.0)
         everywhere = None if known is None else known[..., self.column]
         return blank(one_hot - self.frequency, everywhere)
+
+    def coordinates(self, columns: Tensor) -> Tensor:
+        missing = torch.isnan(columns)
+        place = torch.where(missing, 0.0, columns).long() + self.first
+        one_hot = columns.new_zeros((*columns.shape[:-1], self.n_outputs)).scatter_(-1, place, 1.0)
+        return torch.where(missing[..., self.column], torch.nan, one_hot)
+
+    def coordinate_summary(self, summary: Summary) -> Summary:
+        return summarise([self.coordinates(torch.from_numpy(summary.rows)).numpy()])
+
+    def inputs_at(self, coordinates: Tensor) -> Tensor:
+        return coordinates.to(self.frequency.dtype) - self.frequency
 
     def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
         place = self._place(observed).expand(*outputs.shape[:-1], self.n_columns)

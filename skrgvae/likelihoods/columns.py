@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from skrgvae.data.summary import Summary
 from skrgvae.likelihoods.bernoulli import Bernoulli
 from skrgvae.likelihoods.categorical import Categorical
-from skrgvae.likelihoods.completion import LinearCompletion
+from skrgvae.likelihoods.completion import MAX_ROWS, MOST_CORRELATED, LinearCompletion
 from skrgvae.likelihoods.family import Family, Observed
 from skrgvae.likelihoods.gaussian import Gaussian
 from skrgvae.likelihoods.multinomial import Multinomial
@@ -66,23 +66,24 @@ class ColumnLikelihood(nn.Module):
         self.families = nn.ModuleList(
             FAMILIES[name](categories[array == name].tolist()) for name in present
         )
-        order = torch.cat(self._columns)
-        position = torch.argsort(order)  # of each column among the blocks
-        laws = [FAMILIES[name] for name in array[order.numpy()]]
-        completed = [j for j, law in enumerate(laws) if law.completed]
-        self._completed = torch.tensor(completed, dtype=torch.int64)
-        self._completed_columns = order[self._completed]
-        self._linear = torch.tensor([laws[j].linear for j in completed], dtype=torch.bool)
-        self.completion = LinearCompletion(len(completed))
+        position = torch.argsort(torch.cat(self._columns))  # of each column among the blocks
+        self._completed = self._choose_completed()
+        self.completion = LinearCompletion(sum(self._completed.values()))
         self._marked = position[torch.tensor(list(marked), dtype=torch.int64)]
         self.n_inputs = sum(family.n_inputs for family in self._blocks()) + len(marked)
         self.n_outputs = sum(family.n_outputs for family in self._blocks())
 
     def set_statistics(self, summary: Summary) -> None:
         """Hand every family the summary of its training columns."""
-        for family, columns in zip(self._blocks(), self._columns, strict=True):
-            family.set_statistics(summary.columns(columns.numpy()))
-        self.completion.set_statistics(summary.columns(self._completed_columns.numpy()))
+        parts = [summary.columns(columns.numpy()) for columns in self._columns]
+        for family, part in zip(self._blocks(), parts, strict=True):
+            family.set_statistics(part)
+        if self._completed:
+            blocks = self._blocks()
+            coordinates = [blocks[b].coordinate_summary(parts[b]) for b in self._completed]
+            step = -(-len(summary.rows) // MAX_ROWS)
+            rows = _side_by_side([torch.tensor(part.rows[::step]) for part in parts])
+            self.completion.set_statistics(coordinates, self._coordinates(rows))
 
     def initial_outputs(self) -> Tensor:
         """Decoder bias, shape (n_outputs,)."""
@@ -117,11 +118,17 @@ class ColumnLikelihood(nn.Module):
     def inputs(self, observed: Observed) -> Tensor:
         """What the bottom-up pass reads, (n_rows, n_inputs).
 
-        Holes are filled in first with what the row's known numbers say; what can't be filled in
-        so is 0. A marked column adds 1 where it is missing, in rows of which something is known.
+        Holes are filled in first with what is known of the row says; what can't be filled in so is
+        0. A marked column adds 1 where it is missing, in rows of which something is known.
         """
-        filled = self._split(self._filled(observed))
-        parts = [family.inputs(part) for family, part in zip(self._blocks(), filled, strict=True)]
+        parts = [
+            family.inputs(part)
+            for family, part in zip(self._blocks(), self._split(observed), strict=True)
+        ]
+        if observed.data is not None and self._completed:
+            filled = self.completion.fill(self._coordinates(observed.data))
+            for block, coordinates in self._by_block(filled):
+                parts[block] = self._blocks()[block].inputs_at(coordinates)
         if len(self._marked):
             parts.append(self._marks(observed))
         return _side_by_side(parts)
@@ -166,7 +173,10 @@ class ColumnLikelihood(nn.Module):
 
     def point(self, expectation: Tensor) -> Tensor:
         """One value per column, in data units and in the table's column order."""
-        return self._assemble(self._points(expectation))
+        parts = self._split_expected(expectation)
+        return self._assemble(
+            [family.point(part) for family, part in zip(self._blocks(), parts, strict=True)]
+        )
 
     def effect(self, on: Tensor, off: Tensor) -> Tensor:
         """Change of every column between two expectations, in the table's column order."""
@@ -195,33 +205,33 @@ class ColumnLikelihood(nn.Module):
 
     def impute(self, expectation: Tensor, observed: Observed) -> Tensor:
         """The same as `point`, and what is linear in the deviations of known entries from it."""
-        point = _side_by_side(self._points(expectation))
-        if observed.data is not None:
-            where = self._completed.to(point.device)
-            given = self.completion.given(observed.data[..., where], point[..., where])
-            linear = self._linear.to(point.device)
-            point = point.index_copy(-1, where[linear], given[..., linear].to(point.dtype))
-        return self._assemble([point])
+        parts = self._split_expected(expectation)
+        if observed.data is not None and self._completed:
+            expected = _side_by_side([parts[block] for block in self._completed])
+            given = self.completion.given(self._coordinates(observed.data), expected)
+            for block, coordinates in self._by_block(given):
+                if self._blocks()[block].linear:
+                    parts[block] = coordinates.to(expectation.dtype)
+        return self.point(_side_by_side(parts))
 
-    def _filled(self, observed: Observed) -> Observed:
-        """Holes as if they were known, at what is expected there, where that can be said."""
-        if observed.data is None or self.completion.correlation is None:
-            return observed
-        where = self._completed.to(observed.data.device)
-        filled = self.completion.fill(observed.data[..., where])
-        data = observed.data.index_copy(-1, where, filled)
-        values = _side_by_side(
-            [
-                family.observe(part)
-                for family, part in zip(self._blocks(), self._split_columns(data), strict=True)
-            ]
-        )
-        known = ~torch.isnan(data)
-        return Observed(torch.where(known, values, 0.0), known)
+    def _choose_completed(self) -> dict[int, int]:
+        """Blocks that are completed, and their coordinates: numbers alone, if all are too many."""
+        sizes = {b: f.n_expected for b, f in enumerate(self._blocks()) if f.completed}
+        if sum(sizes.values()) > MOST_CORRELATED:
+            sizes = {b: n for b, n in sizes.items() if n == self._blocks()[b].n_columns}
+        return sizes if sum(sizes.values()) <= MOST_CORRELATED else {}
 
-    def _points(self, expectation: Tensor) -> list[Tensor]:
-        parts = expectation.split([family.n_expected for family in self._blocks()], dim=-1)
-        return [family.point(part) for family, part in zip(self._blocks(), parts, strict=True)]
+    def _coordinates(self, data: Tensor) -> Tensor:
+        """Of the completed blocks, for data units in block order."""
+        parts = self._split_columns(data)
+        return _side_by_side([self._blocks()[b].coordinates(parts[b]) for b in self._completed])
+
+    def _by_block(self, coordinates: Tensor) -> Iterator[tuple[int, Tensor]]:
+        sizes = list(self._completed.values())
+        return zip(self._completed, coordinates.split(sizes, dim=-1), strict=True)
+
+    def _split_expected(self, expectation: Tensor) -> list[Tensor]:
+        return list(expectation.split([family.n_expected for family in self._blocks()], dim=-1))
 
     def _marks(self, observed: Observed) -> Tensor:
         values, known = observed.values, observed.known

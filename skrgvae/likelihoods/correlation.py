@@ -7,9 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-# Rows, evenly spaced ones, that the correlation is taken from.
-MAX_ROWS = 2000
-
 # Share of the diagonal in the correlation, and its smallest eigenvalue: no column is believed to
 # be a sum of others, which it may be in the rows at hand only.
 SHRINKAGE = 0.1
@@ -51,8 +48,7 @@ def shrunk_correlation(values: Tensor, known: Tensor) -> Tensor:
     Tensor of shape (n_columns, n_columns)
         Positive definite, with a diagonal of 1. Columns that are 0 throughout have no correlation.
     """
-    step = max(1, -(-len(values) // MAX_ROWS))
-    values, known = torch.where(known, values, 0.0)[::step], known[::step]
+    values = torch.where(known, values, 0.0)
     # Bounds of what holes are filled with: no further out than what was seen.
     low, high = values.amin(dim=0), values.amax(dim=0)
     correlation = _shrunk(values)
@@ -88,20 +84,18 @@ def expected_given_known(correlation: Tensor, values: Tensor, known: Tensor) -> 
     Tensor of shape (n_rows, n_columns)
     """
     left = torch.where(known, values, 0.0).to(correlation.dtype)
-    solution = torch.zeros_like(left)
-    direction = left
-    square = left.square().sum(dim=-1, keepdim=True)
-    enough = square * torch.finfo(left.dtype).eps ** 2
+    mask = known.to(left.dtype)
+    tiny = torch.finfo(left.dtype).tiny  # rows that are solved stay as they are
+    solution, direction = torch.zeros_like(left), left.clone()
+    square = torch.linalg.vecdot(left, left).unsqueeze(-1)
     for _ in range(min(N_STEPS, left.shape[-1])):
-        product = torch.where(known, direction @ correlation, 0.0)
-        curvature = (direction * product).sum(dim=-1, keepdim=True)
-        # Rows that are solved stay as they are: what is left of them is rounding.
-        length = torch.where(square > enough, square / curvature, 0.0)
-        solution = solution + length * direction
-        left = left - length * product
-        before, square = square, left.square().sum(dim=-1, keepdim=True)
-        turn = torch.where(before > enough, square / before, 0.0)
-        direction = left + turn * direction
+        product = (direction @ correlation).mul_(mask)
+        curvature = torch.linalg.vecdot(direction, product).unsqueeze(-1)
+        length = square / (curvature + tiny)
+        solution.addcmul_(length, direction)
+        left.addcmul_(length, product, value=-1.0)
+        before, square = square, torch.linalg.vecdot(left, left).unsqueeze(-1)
+        direction = torch.addcmul(left, square / (before + tiny), direction)
     return solution @ correlation
 
 

@@ -73,8 +73,8 @@ class Family(nn.Module):
     n_expected : int
         Numbers that `expectation` gives.
     completed : bool
-        Whether the bottom-up pass reads, in the place of holes, what is linear in the row's other
-        completed columns.
+        Whether the bottom-up pass reads, in the place of holes, what is linear in the coordinates
+        of the row's other completed columns.
     linear : bool
         Whether `impute` adds that to the outputs. Not where these saturate: added to a
         probability near 0, what a rare value of another column says is mostly wrong.
@@ -141,6 +141,18 @@ class Family(nn.Module):
             What is known of the rows, for laws in which it says more than the outputs do.
         """
         raise NotImplementedError
+
+    def coordinates(self, columns: Tensor) -> Tensor:
+        """Data units as `expectation` has them: (n_rows, n_expected), NaN where missing."""
+        return columns
+
+    def coordinate_summary(self, summary: Summary) -> Summary:
+        """Summary of the coordinates, of that of the columns."""
+        return summary
+
+    def inputs_at(self, coordinates: Tensor) -> Tensor:
+        """What the bottom-up pass reads for coordinates without a hole: (n_rows, n_inputs)."""
+        return self.inputs(Observed(self.observe(coordinates), None))
 
     def point(self, expectation: Tensor) -> Tensor:
         """One value per column, in data units, for an expectation: shape (..., n_columns)."""

@@ -17,7 +17,7 @@ def columns_in_step(n_rows=200):
 
 def completion_of(table):
     completion = LinearCompletion(table.shape[1])
-    completion.set_statistics(summarise([table]))
+    completion.set_statistics([summarise([table])], torch.from_numpy(table))
     return completion.double()
 
 
@@ -71,34 +71,62 @@ def test_filling_ends_at_the_training_values_and_a_broken_sensor_says_no_more():
     assert given[:, 0].max() <= 2 * table[:, 0].max() - table[:, 0].min()
 
 
-def test_wide_tables_are_left_as_they_are():
-    wide = LinearCompletion(MOST_CORRELATED + 1)
-    assert wide.correlation is None
-    table = np.random.default_rng(0).normal(size=(3, MOST_CORRELATED + 1))
-    wide.set_statistics(summarise([table]))
-    rows = torch.from_numpy(table)
-    rows[0, 0] = torch.nan
-    expected = torch.zeros_like(rows)
-    torch.testing.assert_close(wide.given(rows, expected), expected)
+@pytest.mark.parametrize(
+    ("names", "sizes", "coordinates"),
+    [
+        (["gaussian"] * MOST_CORRELATED, [0] * MOST_CORRELATED, MOST_CORRELATED),
+        (["gaussian"] * (MOST_CORRELATED + 1), [0] * (MOST_CORRELATED + 1), 0),
+        (["gaussian", "categorical"], [0, MOST_CORRELATED - 1], MOST_CORRELATED),
+        (["gaussian", "categorical"], [0, MOST_CORRELATED], 1),
+        (["poisson", "student_t", "multinomial"], [0] * 3, 0),
+    ],
+)
+def test_what_is_completed(names, sizes, coordinates):
+    likelihood = ColumnLikelihood(names, sizes, ())
+    assert len(likelihood.completion.correlation) == coordinates
+    rows = torch.zeros(3, len(names))
+    rows[0] = torch.nan
+    rows[1, 0] = torch.nan
+    observed = likelihood.observe(rows)
+    assert torch.isfinite(likelihood.inputs(observed)).all()
+    expectation = likelihood.expectation(torch.zeros(3, likelihood.n_outputs), observed)
+    assert torch.isfinite(likelihood.impute(expectation, observed)).all()
 
 
 def test_blocks_of_columns_are_completed_across_each_other():
-    # A pixel between 0 and 1 goes with a number; the order of the blocks isn't the table's.
+    # A pixel between 0 and 1 and a category go with a number; the blocks have another order.
     rng = np.random.default_rng(0)
     number = rng.normal(size=400)
-    table = np.column_stack([10 * number, rng.integers(0, 3, 400), 1 / (1 + np.exp(-number))])
+    table = np.column_stack([10 * number, np.digitize(number, [-1, 1]), 1 / (1 + np.exp(-number))])
     likelihood = ColumnLikelihood(["gaussian", "categorical", "bernoulli"], [0, 3, 0], ())
     likelihood.set_statistics(summarise([table]))
     likelihood.double().eval()
-    complete = torch.from_numpy(table[:50])
-    holes = complete.clone()
-    holes[:, 2] = torch.nan
-    read = likelihood.inputs(likelihood.observe(holes))
+    complete = torch.from_numpy(table[:100])
     whole = likelihood.inputs(likelihood.observe(complete))
-    assert np.corrcoef(read[:, 0], whole[:, 0])[0, 1] > 0.95  # bernoulli comes first
-    torch.testing.assert_close(read[:, 1:], whole[:, 1:])  # and the others were known
-    holes[:, 1] = torch.nan
-    assert (likelihood.inputs(likelihood.observe(holes))[:, 2:] == 0).all()
+    # Where each column's inputs are, and how well the others tell them.
+    columns = [(0, slice(1, 2), 0.9), (1, slice(2, 5), 0.5), (2, slice(0, 1), 0.9)]
+    for column, inputs, least in columns:
+        holes = complete.clone()
+        holes[:, column] = torch.nan
+        read = likelihood.inputs(likelihood.observe(holes))
+        others = np.setdiff1d(np.arange(5), np.arange(5)[inputs])
+        torch.testing.assert_close(read[:, others], whole[:, others])
+        assert np.corrcoef(read[:, inputs].ravel(), whole[:, inputs].ravel())[0, 1] > least
+
+
+def test_a_number_is_imputed_by_its_category():
+    rng = np.random.default_rng(0)
+    code = rng.integers(0, 4, 400)
+    table = np.column_stack([np.array([5.0, -3.0, 1.0, 9.0])[code], code])
+    likelihood = ColumnLikelihood(["gaussian", "categorical"], [0, 4], ())
+    likelihood.set_statistics(summarise([table]))
+    likelihood.double().eval()
+    rows = torch.from_numpy(table[:50].copy())
+    rows[:, 0] = torch.nan
+    observed = likelihood.observe(rows)
+    outputs = likelihood.initial_outputs().double().expand(50, -1)
+    imputed = likelihood.impute(likelihood.expectation(outputs, observed), observed)[:, 0]
+    assert np.abs(imputed.numpy() - table[:50, 0]).max() < 0.25 * np.ptp(table[:, 0])
 
 
 def test_only_linear_laws_have_deviations_added_by_impute():
