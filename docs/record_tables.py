@@ -88,20 +88,22 @@ def as_it_comes(record):
 
 
 def missing(record):
-    """Error of filled-in numbers and balanced accuracy, by set, share and method."""
+    """Errors of what was filled in and balanced accuracy, by set, share and method."""
     cells = {}
     for cell in record.values():
         config, labels = cell["configuration"], {"random": "", "high": ", high values"}
         if config["seed"] == 0:
             removed = f"{100 * config['share']:.0f} %{labels[config['mechanism']]}"
-            row = cells.setdefault((SETS[config["set"]], removed), {})
-            row[config["method"]] = (
-                f"{cell['errors']['test']['rmse']:.3f} / "
-                f"{mean(cell['scores'][config['method']]['scores']):.3f}"
-            )
-    methods = list(dict.fromkeys(method for row in cells.values() for method in row))
+            place = list(SETS).index(config["set"]), config["mechanism"] == "high", config["share"]
+            row = cells.setdefault((place, SETS[config["set"]], removed), {})
+            errors = cell["errors"]["test"]
+            wrong = f" ({100 * errors['error_rate']:.0f} %)" if "error_rate" in errors else ""
+            score = mean(cell["scores"][config["method"]]["scores"])
+            row[config["method"]] = f"{errors['rmse']:.3f}{wrong} / {score:.3f}"
+    order = ("mean", "knn", "iterative100", "iterative", "iterative_ordinal", "encoder")
+    methods = [method for method in order if any(method in row for row in cells.values())]
     yield ["set", "cells removed", *methods]
-    for names, row in cells.items():
+    for (_, *names), row in sorted(cells.items()):
         yield [*names, *(row.get(method, "not run") for method in methods)]
 
 

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "data": set(),
     "distributions": set(),
     "exceptions": set(),
+    "marks": set(),
     "noise": set(),
     "presets": set(),
     "recipe": set(),

@@ -180,9 +180,9 @@ def ratio_to_means(seed: int) -> float:
 
 
 def test_imputation_beats_column_means():
-    # Over seeds the ratio has mean 0.62 and standard deviation 0.05: a mean of three seeds above
-    # 0.75 is 4 of its standard errors away, which by chance happens in less than 1 in 10,000.
-    assert np.mean([ratio_to_means(seed) for seed in range(3)]) < 0.75
+    # Over 20 seeds the ratio had mean 0.293 and standard deviation 0.046: a mean of three above
+    # 0.4 is 4 of its standard errors away, which by chance happens in less than 1 in 10,000.
+    assert np.mean([ratio_to_means(seed) for seed in range(3)]) < 0.4
 
 
 def test_in_training_a_row_is_seen_through_the_holes_of_the_one_before_it():

@@ -73,7 +73,7 @@ class Categorical(Family):
         return torch.where(missing[..., self.column], torch.nan, one_hot)
 
     def coordinate_summary(self, summary: Summary) -> Summary:
-        return summarise([self.coordinates(torch.from_numpy(summary.rows)).numpy()])
+        return summarise([self.coordinates(torch.tensor(summary.rows)).numpy()])
 
     def inputs_at(self, coordinates: Tensor) -> Tensor:
         return coordinates.to(self.frequency.dtype) - self.frequency

@@ -1,4 +1,4 @@
-"""Holes of a row, filled in with what is known of it says in a linear way."""
+"""Holes of a row, filled in with what the rest of it says in a linear way."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class LinearCompletion(nn.Module):
     What is expected of a row's unknown coordinates x_m (its numbers; a 1 or 0 for each category)
     given its known ones x_o under a Gaussian law with mean f (Eaton 1983, "Multivariate
     statistics", proposition 3.13; kriging with a trend is the same). D and R are the training
-    rows' standard deviations and their shrunk correlation,
-    whatever f is: a network that has few rows to learn from leaves less of those rows than of any
-    others. Columns that stand for one another (sensors at the same pipe, samples of one curve)
-    are so used in full, where latent units hold what many columns share.
+    rows' standard deviations and their shrunk correlation, whatever f is: a network that has few
+    rows to learn from leaves less of those rows than of any others. Columns that stand for one
+    another (sensors at the same pipe, samples of one curve) are so used in full, where latent
+    units hold what many columns share.
 
     Known values count as no further beyond the training values than the range of these: one
     broken sensor says nothing about the others, however far out it is.

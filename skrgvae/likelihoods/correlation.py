@@ -74,7 +74,7 @@ def expected_given_known(correlation: Tensor, values: Tensor, known: Tensor) -> 
     Parameters
     ----------
     correlation : Tensor of shape (n_columns, n_columns)
-        R, positive definite; or the covariance of columns that have variances near 1.
+        R, positive definite.
     values : Tensor of shape (n_rows, n_columns)
         Whatever stands in place of unknown entries is ignored.
     known : Tensor of bool of shape (n_rows, n_columns)
@@ -103,11 +103,11 @@ def _shrunk(values: Tensor) -> Tensor:
     n_rows, n_columns = max(len(values), 1), max(values.shape[1], 2)
     variance = values.square().sum(dim=0) / n_rows
     scaled = values * torch.where(variance > 0.0, variance, 1.0).rsqrt()
-    square = (scaled.t() @ scaled / n_rows).square().clamp(max=1.0)
+    correlation = scaled.t() @ scaled / n_rows
+    square = correlation.square().clamp(max=1.0)
     uncertain = 4 * math.log(n_columns) * (1 - square).square() / n_rows
     weight = square / (square + uncertain).clamp(min=torch.finfo(values.dtype).tiny)
-    correlation = (1 - SHRINKAGE) * weight * (scaled.t() @ scaled / n_rows)
-    correlation.fill_diagonal_(1.0)
+    correlation = ((1 - SHRINKAGE) * weight * correlation).fill_diagonal_(1.0)
     eigenvalues, vectors = torch.linalg.eigh(correlation)
     raised = (vectors * eigenvalues.clamp(min=LEAST_EIGENVALUE)) @ vectors.t()
     scale = raised.diagonal().rsqrt()
