@@ -9,11 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from skrgvae.data.summary import Summary
-from skrgvae.likelihoods.correlation import expected_given_known, shrunk_correlation
+from skrgvae.likelihoods.correlation import N_STEPS, expected_given_known, shrunk_correlation
 from skrgvae.likelihoods.family import DTYPE
 
 # Coordinates of which a correlation is kept, and rows that it is taken from, at most.
 MOST_CORRELATED, MAX_ROWS = 1000, 2000
+
+# Steps of the solver for what the bottom-up pass reads. Each costs every batch of training one
+# product with the correlation, and the network doesn't need the last digits.
+READ_STEPS = 8
 
 
 class LinearCompletion(nn.Module):
@@ -74,10 +78,10 @@ class LinearCompletion(nn.Module):
         ----------
         rows : Tensor of shape (n_rows, n_coordinates)
         """
-        filled = self.given(rows, self.loc).clamp(self.low, self.high)
+        filled = self.given(rows, self.loc, READ_STEPS).clamp(self.low, self.high)
         return torch.where(torch.isnan(rows), filled.to(rows.dtype), rows)
 
-    def given(self, rows: Tensor, expected: Tensor) -> Tensor:
+    def given(self, rows: Tensor, expected: Tensor, n_steps: int = N_STEPS) -> Tensor:
         """What is expected of all coordinates, where f is `expected`.
 
         Parameters
@@ -85,9 +89,11 @@ class LinearCompletion(nn.Module):
         rows : Tensor of shape (n_rows, n_coordinates)
             NaN is missing.
         expected : Tensor of shape (n_rows, n_coordinates) or (n_coordinates,)
+        n_steps : int
+            Of the solver.
         """
         far = self.high - self.low
         near = rows.clamp(self.low - far, self.high + far)
         left = (near - expected) / self.unit
-        added = expected_given_known(self.correlation, left, ~torch.isnan(rows))
+        added = expected_given_known(self.correlation, left, ~torch.isnan(rows), n_steps)
         return (expected + self.unit * added).clamp(self.low - far, self.high + far)

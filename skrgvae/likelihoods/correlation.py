@@ -60,7 +60,9 @@ def shrunk_correlation(values: Tensor, known: Tensor) -> Tensor:
     return correlation
 
 
-def expected_given_known(correlation: Tensor, values: Tensor, known: Tensor) -> Tensor:
+def expected_given_known(
+    correlation: Tensor, values: Tensor, known: Tensor, n_steps: int = N_STEPS
+) -> Tensor:
     """Expectation of all columns given a row's known ones, for a Gaussian law with mean 0.
 
     ::
@@ -78,6 +80,7 @@ def expected_given_known(correlation: Tensor, values: Tensor, known: Tensor) -> 
     values : Tensor of shape (n_rows, n_columns)
         Whatever stands in place of unknown entries is ignored.
     known : Tensor of bool of shape (n_rows, n_columns)
+    n_steps : int
 
     Returns
     -------
@@ -88,7 +91,7 @@ def expected_given_known(correlation: Tensor, values: Tensor, known: Tensor) -> 
     tiny = torch.finfo(left.dtype).tiny  # rows that are solved stay as they are
     solution, direction = torch.zeros_like(left), left.clone()
     square = torch.linalg.vecdot(left, left).unsqueeze(-1)
-    for _ in range(min(N_STEPS, left.shape[-1])):
+    for _ in range(min(n_steps, left.shape[-1])):
         product = (direction @ correlation).mul_(mask)
         curvature = torch.linalg.vecdot(direction, product).unsqueeze(-1)
         length = square / (curvature + tiny)
