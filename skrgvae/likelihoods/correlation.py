@@ -27,13 +27,14 @@ def shrunk_correlation(values: Tensor, known: Tensor) -> Tensor:
     ::
 
         R_jk = (1 - SHRINKAGE) w_jk r_jk,
-        w_jk = r_jk^2 / (r_jk^2 + 4 log(p) (1 - r_jk^2)^2 / n)
+        w_jk = r_jk^2 / (r_jk^2 + 4 log(p) v_jk),    v_jk = (1 - r_jk^2)^2 / n + 1 / n^2
 
-    for p columns and n rows. (1 - r^2)^2 / n is the sampling variance of a correlation, and
-    2 sqrt(log(p) Var(r_jk)) the level below which it may well be noise (Cai and Liu 2011,
-    "Adaptive thresholding for sparse covariance matrix estimation", section 2); the weight passes
-    over it smoothly. Columns that stand for one another so keep their correlation, where a common
-    shrinkage would treat it as it does all others. Then small eigenvalues are raised.
+    for p columns and n rows. (1 - r^2)^2 / n is the sampling variance of a correlation, to which
+    1 / n^2 is added for tables of a few rows, where all are near 1; and 2 sqrt(log(p) v_jk) is the
+    level below which it may well be noise (Cai and Liu 2011, "Adaptive thresholding for sparse
+    covariance matrix estimation", section 2). The weight passes over it smoothly. Columns that
+    stand for one another so keep their correlation, where a common shrinkage would treat it as it
+    does all others. Then small eigenvalues are raised.
 
     Missing entries are first taken as 0, then, several times, as what the correlation so found
     expects of them given the row's known ones: an EM algorithm whose conditional variances are
@@ -108,8 +109,8 @@ def _shrunk(values: Tensor) -> Tensor:
     scaled = values * torch.where(variance > 0.0, variance, 1.0).rsqrt()
     correlation = scaled.t() @ scaled / n_rows
     square = correlation.square().clamp(max=1.0)
-    uncertain = 4 * math.log(n_columns) * (1 - square).square() / n_rows
-    weight = square / (square + uncertain).clamp(min=torch.finfo(values.dtype).tiny)
+    variance_of_r = (1 - square).square() / n_rows + 1 / n_rows**2
+    weight = square / (square + 4 * math.log(n_columns) * variance_of_r)
     correlation = ((1 - SHRINKAGE) * weight * correlation).fill_diagonal_(1.0)
     eigenvalues, vectors = torch.linalg.eigh(correlation)
     raised = (vectors * eigenvalues.clamp(min=LEAST_EIGENVALUE)) @ vectors.t()

@@ -70,7 +70,7 @@ def test_weak_correlations_are_shrunk_more_than_strong_ones():
     found = shrunk_correlation(values, all_known(values)).numpy()
     plain = (values.T @ values / 400).numpy()
     plain /= np.sqrt(np.outer(plain.diagonal(), plain.diagonal()))
-    uncertain = 4 * math.log(3) * np.square(1 - plain**2) / 400
+    uncertain = 4 * math.log(3) * (np.square(1 - plain**2) / 400 + 1 / 400**2)
     np.fill_diagonal(uncertain, 0)
     expected = (1 - SHRINKAGE) * plain**3 / (plain**2 + uncertain)
     np.fill_diagonal(expected, 1)
@@ -103,6 +103,13 @@ def test_holes_are_filled_before_the_correlation_is_taken():
     by_zeros = np.corrcoef(torch.where(known, values, 0.0).numpy(), rowvar=False)[0, 1]
     correlation = shrunk_correlation(torch.where(known, values, torch.nan), known)
     assert correlation[0, 1] > 1.5 * by_zeros
+
+
+def test_little_is_believed_of_a_few_rows():
+    # Any two columns of two rows are the same one, up to their sign.
+    values = torch.from_numpy(np.random.default_rng(0).choice([-1.0, 1.0], (2, 1)).repeat(20, 1))
+    correlation = shrunk_correlation(values, all_known(values))
+    assert correlation[0, 1] < 0.3
 
 
 @pytest.mark.parametrize("n_rows", [1, 5])
