@@ -118,17 +118,16 @@ class ColumnLikelihood(nn.Module):
     def inputs(self, observed: Observed) -> Tensor:
         """What the bottom-up pass reads, (n_rows, n_inputs).
 
-        Holes are filled in first with what is known of the row says; what can't be filled in so is
+        Holes are filled in first with what the rest of the row says; what can't be filled in so is
         0. A marked column adds 1 where it is missing, in rows of which something is known.
         """
+        filled = self._filled(observed)
         parts = [
-            family.inputs(part)
-            for family, part in zip(self._blocks(), self._split(observed), strict=True)
+            family.inputs_at(filled[block]) if block in filled else family.inputs(part)
+            for block, (family, part) in enumerate(
+                zip(self._blocks(), self._split(observed), strict=True)
+            )
         ]
-        if observed.data is not None and self._completed:
-            filled = self.completion.fill(self._coordinates(observed.data))
-            for block, coordinates in self._by_block(filled):
-                parts[block] = self._blocks()[block].inputs_at(coordinates)
         if len(self._marked):
             parts.append(self._marks(observed))
         return _side_by_side(parts)
@@ -220,6 +219,12 @@ class ColumnLikelihood(nn.Module):
         if sum(sizes.values()) > MOST_CORRELATED:
             sizes = {b: n for b, n in sizes.items() if n == self._blocks()[b].n_columns}
         return sizes if sum(sizes.values()) <= MOST_CORRELATED else {}
+
+    def _filled(self, observed: Observed) -> dict[int, Tensor]:
+        """Coordinates without a hole of the completed blocks, if rows have any."""
+        if observed.data is None or not self._completed:
+            return {}
+        return dict(self._by_block(self.completion.fill(self._coordinates(observed.data))))
 
     def _coordinates(self, data: Tensor) -> Tensor:
         """Of the completed blocks, for data units in block order."""
