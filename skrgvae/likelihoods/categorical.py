@@ -60,16 +60,13 @@ class Categorical(Family):
         return columns.to(self.frequency.dtype)
 
     def inputs(self, observed: Observed) -> Tensor:
-        values, known = observed.values, observed.known
-        shape = (*values.shape[:-1], self.n_outputs)
-        one_hot = values.new_zeros(shape).scatter_(-1, self._place(observed), 1.0)
+        known = observed.known
         everywhere = None if known is None else known[..., self.column]
-        return blank(one_hot - self.frequency, everywhere)
+        return blank(self.inputs_at(self._one_hot(observed.values)), everywhere)
 
     def coordinates(self, columns: Tensor) -> Tensor:
         missing = torch.isnan(columns)
-        place = torch.where(missing, 0.0, columns).long() + self.first
-        one_hot = columns.new_zeros((*columns.shape[:-1], self.n_outputs)).scatter_(-1, place, 1.0)
+        one_hot = self._one_hot(torch.where(missing, 0.0, columns))
         return torch.where(missing[..., self.column], torch.nan, one_hot)
 
     def coordinate_summary(self, summary: Summary) -> Summary:
@@ -79,7 +76,7 @@ class Categorical(Family):
         return coordinates.to(self.frequency.dtype) - self.frequency
 
     def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
-        place = self._place(observed).expand(*outputs.shape[:-1], self.n_columns)
+        place = self._place(observed.values).expand(*outputs.shape[:-1], self.n_columns)
         shifted = outputs - self._highest(outputs)[..., self.column]
         log_density = shifted.gather(-1, place) - torch.log(self._total(torch.exp(shifted)))
         return blank(log_density, observed.known)
@@ -111,9 +108,13 @@ class Categorical(Family):
         exponential = torch.empty_like(outputs).exponential_(generator=generator)
         return self.point(outputs - torch.log(exponential))
 
-    def _place(self, observed: Observed) -> Tensor:
+    def _place(self, codes: Tensor) -> Tensor:
         """Where the category of each entry stands among all, shape (n_rows, n_columns)."""
-        return observed.values.long() + self.first
+        return codes.long() + self.first
+
+    def _one_hot(self, codes: Tensor) -> Tensor:
+        zeros = codes.new_zeros((*codes.shape[:-1], self.n_outputs))
+        return zeros.scatter_(-1, self._place(codes), 1.0)
 
     def _total(self, values: Tensor) -> Tensor:
         """Sum over the categories of every column, shape (..., n_columns)."""

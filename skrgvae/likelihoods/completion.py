@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from skrgvae.data.summary import Summary
 from skrgvae.likelihoods.correlation import N_STEPS, expected_given_known, shrunk_correlation
-from skrgvae.likelihoods.family import DTYPE
+from skrgvae.likelihoods.family import DTYPE, within_reach
 
 # Coordinates of which a correlation is kept, and rows that it is taken from, at most.
 MOST_CORRELATED, MAX_ROWS = 1000, 2000
@@ -31,8 +31,7 @@ class LinearCompletion(nn.Module):
     another (sensors at the same pipe, samples of one curve) are so used in full, where latent
     units hold what many columns share.
 
-    Known values count as no further beyond the training values than the range of these: one
-    broken sensor says nothing about the others, however far out it is.
+    Known values count as no further beyond the training values than the range of these.
 
     Parameters
     ----------
@@ -92,8 +91,6 @@ class LinearCompletion(nn.Module):
         n_steps : int
             Of the solver.
         """
-        far = self.high - self.low
-        near = rows.clamp(self.low - far, self.high + far)
-        left = (near - expected) / self.unit
+        left = (within_reach(rows, self.low, self.high) - expected) / self.unit
         added = expected_given_known(self.correlation, left, ~torch.isnan(rows), n_steps)
-        return (expected + self.unit * added).clamp(self.low - far, self.high + far)
+        return within_reach(expected + self.unit * added, self.low, self.high)

@@ -175,3 +175,12 @@ def softplus_parameter(n_columns: int, value: float) -> nn.Parameter:
 def blank(values: Tensor, known: Tensor | None) -> Tensor:
     """Values, shape (..., n_rows, n_columns), with 0 in place of those of missing entries."""
     return values if known is None else torch.where(known, values, 0.0)
+
+
+def within_reach(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Values no further beyond those of the training rows, low to high, than their own range.
+
+    One broken sensor says nothing about the others, however far out it is.
+    """
+    far = high - low
+    return values.clamp(low - far, high + far)

@@ -13,7 +13,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skrgvae.data.summary import Summary
-from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank, softplus_parameter
+from skrgvae.likelihoods.family import (
+    DTYPE,
+    LARGEST,
+    Family,
+    Observed,
+    blank,
+    softplus_parameter,
+    within_reach,
+)
 from skrgvae.likelihoods.robust import centre_and_width
 
 # Smallest scale, as a share of the column's standard deviation. Without a floor one column that
@@ -114,7 +122,9 @@ class Gaussian(Family):
 
     def inputs(self, observed: Observed) -> Tensor:
         # A stream may go beyond its first rows, and the network with it.
-        return observed.values if self.training else self._near(observed.values)
+        if self.training:
+            return observed.values
+        return within_reach(observed.values, *self.observe(torch.stack([self.low, self.high])))
 
     def scale(self) -> Tensor:
         """Standard deviation in units of the column's spread, shape (n_columns,)."""
@@ -149,14 +159,6 @@ class Gaussian(Family):
             return drawn
         tail = self.loc[bent] + self.spread[bent] * self._sinh(values, bent)
         return drawn.index_copy(-1, bent, tail)
-
-    def _near(self, values: Tensor) -> Tensor:
-        """Internal units no further beyond those of the training values than their own range.
-
-        One broken sensor says nothing about the others, however far out it is.
-        """
-        low, high = self.observe(torch.stack([self.low, self.high]))
-        return values.clamp(2 * low - high, 2 * high - low)
 
     def _bent_columns(self) -> Tensor:
         """Their positions: most tables have none, and asinh is slow."""
