@@ -106,6 +106,25 @@ def numbers_of_a_fit():
     return fingerprint(fitted, rows), fingerprint(fitted.partial_fit(rows), rows)
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_second_thread_changes_no_bit(missing):
+    """Its share of a step of this size is that of a default one on a small table."""
+    rows = rows_of("gaussian", 200)
+    if missing:
+        rows[::3, 1] = np.nan
+    parameters = {"layer_sizes": (150, 40), "batch_size": 64}
+    n_threads, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            found.append(fingerprint(encoder(**parameters).fit(rows), rows))
+            # Where the network is small enough to be called on, it always has one thread.
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(n_threads)
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(
     "mode",
     [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)],

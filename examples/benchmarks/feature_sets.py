@@ -51,10 +51,10 @@ class FeatureSet:
         return split(self.X_train, self.y_train)
 
 
-def split(X: Any, y: np.ndarray) -> FeatureSet:
+def split(X: Any, y: np.ndarray, seed: int = SPLIT_SEED) -> FeatureSet:
     """Hold 30 % of the rows out, stratified."""
     train, test = train_test_split(
-        np.arange(len(y)), test_size=TEST_SHARE, stratify=y, random_state=SPLIT_SEED
+        np.arange(len(y)), test_size=TEST_SHARE, stratify=y, random_state=seed
     )
     rows = X.iloc if isinstance(X, pd.DataFrame) else X
     return FeatureSet(rows[train], y[train], rows[test], y[test])

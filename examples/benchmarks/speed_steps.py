@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -157,33 +158,32 @@ def epochs_by_rows(n_turns):
 
 
 def by_threads(n_turns):
-    """Milliseconds of a step and of its products, in wall time, at one thread and at two.
+    """Milliseconds of a step and of its products, in wall time, at one thread and at two."""
+    found, n_steps = {}, 8
 
-    At two threads also where the other core is taken by another process, which is when a thread
-    that waits by spinning takes the time of one that works.
-    """
-    found = {}
-    for n_threads in (1, 2):
-        torch.set_num_threads(n_threads)
-        for n_rows in (100, 512):
-            once, n_steps = product_step(all_products(), n_rows), 8
-            turns = {"products": lambda once=once: [once() for _ in range(8)]}
-            table = pixels(n_rows * n_steps)
-            trainer, rows = trainer_for(table, n_rows, n_steps), Rows(ArrayRows(table), CPU)
-            batches = list(rows.shuffled(n_rows, np.random.default_rng(0)))
-            buffers = list(trainer.module.buffers())
-            trainer.module.train()
+    def on(n_threads, run):
+        def turn():
+            torch.set_num_threads(n_threads)
+            run()
 
-            # Not `epoch`, which chooses the number of threads itself.
-            def steps_alone(trainer=trainer, batches=batches, buffers=buffers):
-                for batch in batches:
-                    trainer._step(batch, buffers)
+        return turn
 
-            turns["step"] = steps_alone
-            seen = medians(turns, n_turns, time.perf_counter)
-            name = f"{n_threads} threads, batch {n_rows}"
-            found[name] = {key: 1e3 * took / n_steps for key, took in seen.items()}
+    for n_rows in (100, 512):
+        once, step = product_step(all_products(), n_rows), training_steps(n_rows, n_steps)
+        several = partial(_repeat, once, n_steps)
+        turns = {
+            f"{name}, {n_threads} threads": on(n_threads, run)
+            for n_threads in (1, 2)
+            for name, run in (("products", several), ("step", step))
+        }
+        seen = medians(turns, n_turns, time.perf_counter)
+        found[f"batch {n_rows}"] = {key: 1e3 * took / n_steps for key, took in seen.items()}
     return found
+
+
+def _repeat(run, times):
+    for _ in range(times):
+        run()
 
 
 # pythae's VAE of the same widths.

@@ -81,6 +81,21 @@ class Categorical(Family):
         log_density = shifted.gather(-1, place) - torch.log(self._total(torch.exp(shifted)))
         return blank(log_density, observed.known)
 
+    def log_prob_and_slopes(
+        self, observed: Observed, outputs: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        # Of the output of a category: whether it is the entry's own, less its probability.
+        place, known = self._place(observed.values), observed.known
+        shifted = outputs - self._highest(outputs)[:, self.column]
+        weight = torch.exp(shifted)
+        total = self._total(weight)
+        log_prob = blank(shifted.gather(-1, place).sub_(torch.log(total)), known)
+        slope = weight.div_(total[:, self.column]).neg_()
+        slope.scatter_add_(-1, place, torch.ones_like(log_prob))
+        if known is not None:
+            slope *= known[:, self.column]
+        return log_prob.sum(dim=-1), (slope,)
+
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         weight = torch.exp(outputs - self._highest(outputs)[..., self.column])
         return weight / self._total(weight)[..., self.column]

@@ -137,6 +137,22 @@ class Gaussian(Family):
         log_density = log_density + self._log_slope(observed.values)
         return blank(log_density * self.varies, observed.known)
 
+    def log_prob_and_slopes(
+        self, observed: Observed, outputs: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        # Of -r^2 / 2 - log(scale), r = (y - output) / scale: by the output r / scale, by the scale
+        # (r^2 - 1) / scale, and the slope of a softplus is a sigmoid.
+        values, scale = observed.values, self.scale()
+        counted = self.varies.expand_as(values)
+        if observed.known is not None:
+            counted = counted & observed.known
+        standard = ((values - outputs) / scale).mul_(counted)
+        square = standard.square()
+        others = self._log_slope(values) - torch.log(scale) - 0.5 * math.log(2 * math.pi)
+        log_prob = (others * counted).sub_(square, alpha=0.5)
+        by_scale = (square.sum(dim=0) - counted.sum(dim=0)) / scale
+        return log_prob.sum(dim=-1), (standard / scale, by_scale * torch.sigmoid(self.raw_scale))
+
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         expected = self._straight(outputs)
         bent = self._bent_columns()

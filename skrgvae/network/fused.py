@@ -11,22 +11,41 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from skrgvae import compiled
-from skrgvae.likelihoods import ColumnLikelihood
+from skrgvae.likelihoods import ColumnLikelihood, Observed
 from skrgvae.network.bottom_up import BottomUp
 from skrgvae.network.modules import LOG_RANGE, VARIANCE_FLOOR, Affine, BatchNorm, Hidden
 from skrgvae.network.records import SampledTerms
 from skrgvae.network.top_down import LOWEST_PRIOR, LayerPrior, Step, TopDown, TopPrior
 from skrgvae.network.units import Units, where_above
+from skrgvae.second_thread import aside, wait
 
 if TYPE_CHECKING:
     from skrgvae.compiled.norm import CompiledNorm
     from skrgvae.compiled.units import CompiledUnits
+
+
+class Reading(NamedTuple):
+    """What a pass needs of rows, and needs no parameter for.
+
+    Attributes
+    ----------
+    observed : Observed
+        All entries, which are scored.
+    informed : Tensor of shape (n_rows, 1) or None
+        Which rows the bottom-up pass is told anything of; None: all of them.
+    inputs : Tensor of shape (n_rows, n_inputs)
+        What it reads.
+    """
+
+    observed: Observed
+    informed: Tensor | None
+    inputs: Tensor
 
 
 class FusedPass:
@@ -52,18 +71,24 @@ class FusedPass:
         self.down = _Downward(top_down, n_rows)
 
     @torch.no_grad()
-    def forward(self, table: Tensor, noise: Tensor) -> SampledTerms:
-        """Terms of the bound for rows in data units, by one joint sample per row.
+    def read(self, table: Tensor) -> Reading:
+        """What the pass reads of rows in data units, (n_rows, n_columns)."""
+        observed = self.likelihood.observe(table)
+        seen = self.likelihood.seen(observed)
+        return Reading(observed, seen.informed(), self.likelihood.inputs(seen))
+
+    @torch.no_grad()
+    def forward(self, reading: Reading, noise: Tensor) -> SampledTerms:
+        """Terms of the bound for rows that were read, by one joint sample per row.
 
         Parameters
         ----------
-        table : Tensor of shape (n_rows, n_columns)
+        reading : Reading
         noise : Tensor of shape (n_rows, n_units of all layers)
         """
-        observed = self.likelihood.observe(table)
-        seen = self.likelihood.seen(observed)
-        messages = self.up.forward(self.likelihood.inputs(seen))
-        outputs = self.down.forward(messages, seen.informed(), noise)
+        observed, informed, inputs = reading
+        messages = self.up.forward(inputs)
+        outputs = self.down.forward(messages, informed, noise)
         log_likelihood, self.slopes = self.likelihood.log_prob_and_slopes(observed, outputs)
         return SampledTerms(log_likelihood, self.down.kl, self.down.values)
 
@@ -87,6 +112,7 @@ class FusedPass:
             torch.mul(slope, by_log_likelihood, out=parameter.grad)
         by_messages = self.down.backward(by_outputs.mul_(by_log_likelihood), by_kl, by_values)
         self.up.backward(by_messages)
+        wait()
 
 
 def _gradient(parameter: Tensor) -> Tensor:
@@ -109,8 +135,11 @@ class _Affine:
         return torch.addmm(self.bias, x, self.transposed, out=self.out)
 
     def backward(self, grad: Tensor) -> None:
-        """Gradients of the parameters."""
-        torch.mm(grad.t(), self.x, out=self.grad_weight)
+        """Gradients of the parameters, which nothing else in the pass waits for."""
+        aside(self._write, grad, self.x)
+
+    def _write(self, grad: Tensor, x: Tensor) -> None:
+        torch.mm(grad.t(), x, out=self.grad_weight)
         torch.sum(grad, dim=0, out=self.grad_bias)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from skrgvae.network.records import SampledTerms
+from skrgvae.second_thread import aside, wait
 from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch, History
@@ -40,11 +41,34 @@ class Settings:
 class FusedPass(Protocol):
     """What a module may offer instead of a pass that autograd goes back through."""
 
-    def forward(self, rows: Tensor, noise: Tensor) -> SampledTerms:
+    def read(self, rows: Tensor) -> Any:
+        """All that `forward` needs of rows and that no parameter has a part in."""
+
+    def forward(self, reading: Any, noise: Tensor) -> SampledTerms:
         """Terms of the bound; the noise of all layers stands side by side."""
 
     def backward(self, by_log_likelihood: float, by_kl: Tensor, by_values: Tensor | None) -> None:
         """Write the parameters' gradients, from `Slopes`, to their `grad`."""
+
+
+@dataclass
+class Batch:
+    """Rows of one step, and what is made ready for it.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n_rows, n_columns)
+    fused : FusedPass or None
+    noise : Tensor of shape (n_rows, n_units of all layers)
+        Standard normal.
+    reading : object
+        Of the fused pass.
+    """
+
+    rows: Tensor
+    fused: FusedPass | None
+    noise: Tensor = field(init=False)
+    reading: Any = None
 
 
 class Trainer:
@@ -97,14 +121,14 @@ class Trainer:
         reconstruction, kl = 0.0, np.zeros(len(self.layer_sizes))
         n_rows: float = 0
         with threads_for(min(self.settings.batch_size, len(rows)) * self.flat.numel()):
-            for batch in rows.shuffled(self.settings.batch_size, self.rng):
+            for batch in self.batches(rows):
                 summary = self._step(batch, buffers)
                 if summary is not None:
                     if self.average is not None:
                         self.average.after_step(self.step)
-                    n_rows += len(batch)
-                    reconstruction += len(batch) * summary[0]
-                    kl += len(batch) * summary[1]
+                    n_rows += len(batch.rows)
+                    reconstruction += len(batch.rows) * summary[0]
+                    kl += len(batch.rows) * summary[1]
         self.module.eval()
         n_rows = n_rows or math.nan  # an epoch without a single good step has no bound
         reconstruction, kl = reconstruction / n_rows, kl / n_rows
@@ -138,6 +162,19 @@ class Trainer:
         self.generator.set_state(torch.tensor(state["generator"]))
         self.optimizer.load_state(state["optimizer"])
 
+    def batches(self, rows: Rows) -> Iterator[Batch]:
+        """One pass in random order, each batch made ready while the one before is worked on."""
+        ready: Batch | None = None
+        for table in rows.shuffled(self.settings.batch_size, self.rng):
+            batch = Batch(table, self._fused_pass(len(table)))
+            aside(self._make_ready, batch)
+            if ready is not None:
+                yield ready
+            wait()
+            ready = batch
+        if ready is not None:
+            yield ready
+
     def noise(self, n_rows: int) -> Tensor:
         """Standard normal noise of all layers side by side, (n_rows, n_units of all layers)."""
         return torch.randn(
@@ -148,7 +185,12 @@ class Trainer:
             dtype=self.flat.dtype,
         )
 
-    def _step(self, batch: Tensor, last_buffers: list[Tensor]) -> tuple[float, np.ndarray] | None:
+    def _make_ready(self, batch: Batch) -> None:
+        batch.noise = self.noise(len(batch.rows))
+        if batch.fused is not None:
+            batch.reading = batch.fused.read(batch.rows)
+
+    def _step(self, batch: Batch, last_buffers: list[Tensor]) -> tuple[float, np.ndarray] | None:
         """One step; None when it had to be dropped."""
         rate = self.rate_factor * self.schedule.learning_rate_at(self.step)
         kl_weight = self.schedule.kl_weight_at(self.step)
@@ -160,18 +202,17 @@ class Trainer:
         self.dropped = 0
         return float(summary.reconstruction), summary.kl.double().cpu().numpy()
 
-    def _write_gradients(self, batch: Tensor, kl_weight: float) -> tuple[float, BatchSummary]:
+    def _write_gradients(self, batch: Batch, kl_weight: float) -> tuple[float, BatchSummary]:
         """Loss of a batch and its terms of the bound; the gradients are left in the buffer."""
-        noise = self.noise(len(batch))
-        fused = self._fused_pass(len(batch))
-        if fused is None:
-            terms = self.module(batch, list(noise.split(self.layer_sizes, dim=1)))
+        if batch.fused is None:
+            terms = self.module(batch.rows, list(batch.noise.split(self.layer_sizes, dim=1)))
             options = self.settings.free_bits, self.settings.sparsity_penalty
             loss, summary = objective(terms, kl_weight, *options)
             write_gradients(loss, self.module, self.flat)
             return loss.item(), summary
-        loss, summary, slopes = self.objective(fused.forward(batch, noise), kl_weight)
-        fused.backward(*slopes)
+        terms = batch.fused.forward(batch.reading, batch.noise)
+        loss, summary, slopes = self.objective(terms, kl_weight)
+        batch.fused.backward(*slopes)
         return loss.item(), summary
 
     def _fused_pass(self, n_rows: int) -> FusedPass | None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from skrgvae import compiled
+from skrgvae.second_thread import aside, wait
 
 # Weight of the past in the mean of the gradients, and what is added to their size.
 BETA, EPSILON = 0.9, 1e-8
@@ -107,7 +108,18 @@ class Adamax(Moments):
             self.n_steps += 1
             vectors = self.values, self.values.grad, self.mean, self.square
             corrected = rate / (1 - BETA ** int(self.n_steps))
-            return adamax.step(*vectors, BETA, DECAY, corrected, EPSILON)
+            moved: list[bool] = []
+
+            def move(part: slice) -> None:
+                value, gradient, mean, square = (vector[part] for vector in vectors)
+                options = BETA, DECAY, corrected, EPSILON
+                moved.append(adamax.step(value, gradient, mean, square, *options))
+
+            half = len(self.values) // 2
+            aside(move, slice(half, None))
+            move(slice(half))
+            wait()
+            return all(moved)
         if self.newest is None:
             self.newest = torch.zeros_like(self.mean)
         return self._torchs_step(rate, beta2=0.0, newest=self.newest)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
+
+from skrgvae.second_thread import second_thread
 
 # Multiplications per step (rows times parameters) below which one thread does the work. Measured
 # on two cores with 784 columns and layers of 300-200-100-50 with hidden layers: two threads gain
 # nothing at batches of 100 (2e8) and a quarter of the time at 200; on a busy machine, where one of
 # them waits for a core while the other spins, they lose a factor of ten and more.
 WORTH_THREADS = 2.5e8
+# ... and from which on a second thread takes the work that the first one need not wait for.
+WORTH_A_SECOND = 1e6
 
 # Numbers of threads that the trainings running now will put back. torch's number belongs to a
 # thread, but a new thread takes the one set last anywhere: one that is born while another one
@@ -39,9 +43,12 @@ def threads_for(multiplications: float) -> Iterator[None]:
         yield
         return
     _to_put_back.append(n_threads)
-    torch.set_num_threads(1 if multiplications < WORTH_THREADS else n_threads)
+    small = multiplications < WORTH_THREADS
+    torch.set_num_threads(1 if small else n_threads)
+    beside = small and multiplications >= WORTH_A_SECOND
     try:
-        yield
+        with second_thread() if beside else nullcontext():
+            yield
     finally:
         torch.set_num_threads(n_threads)
         _to_put_back.remove(n_threads)

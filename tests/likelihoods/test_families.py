@@ -45,6 +45,19 @@ def test_families_are_named_by_their_keys():
     assert all(issubclass(family, Family) for family in FAMILIES.values())
 
 
+@pytest.mark.parametrize("holes", [False, True])
+def test_slopes_are_those_of_the_log_density(example, holes):
+    family, table = example.family, example.table.astype(np.float64)
+    if holes:
+        table[::2, 0] = np.nan
+    rows, outputs = observed(family, table), random_outputs(family, len(table))
+    log_prob, slopes = family.log_prob_and_slopes(rows, outputs)
+    expected, by_autograd = Family.log_prob_and_slopes(family, rows, outputs)
+    assert len(slopes) == 1 + len(list(family.parameters()))
+    for found, right in zip((log_prob, *slopes), (expected, *by_autograd), strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-10, atol=1e-10)
+
+
 def test_shapes(example):
     family = example.family
     n_rows, n_columns = example.table.shape

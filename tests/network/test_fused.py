@@ -56,9 +56,10 @@ def fused(architecture: Architecture, table: np.ndarray, training: bool, dtype=D
         parameter.grad = torch.full_like(parameter, torch.nan)
     noise = noise_for(architecture, len(table), dtype=dtype)
     step = module.fused_pass(len(table))
-    step.forward(torch.from_numpy(table), torch.cat(noise, dim=1))  # another batch may come first
+    reading = step.read(torch.from_numpy(table))
+    step.forward(reading, torch.cat(noise, dim=1))  # another batch may come first
     module = restarted(module, architecture, dtype)
-    terms = step.forward(torch.from_numpy(table), torch.cat(noise, dim=1))
+    terms = step.forward(reading, torch.cat(noise, dim=1))
     step.backward(*weights_for(architecture, len(table), dtype))
     buffers = [buffer.to(dtype) for buffer in module.buffers()]
     return [*terms, *gradients_of(module), *buffers]
@@ -134,7 +135,7 @@ def test_scales_and_precisions_at_the_ends_of_their_range(raw):
         noise = noise_for(architecture, 6)
         if fuse:
             step = module.fused_pass(6)
-            kl = 6 * step.forward(table, torch.cat(noise, dim=1)).kl.sum()
+            kl = 6 * step.forward(step.read(table), torch.cat(noise, dim=1)).kl.sum()
             step.backward(0.0, torch.ones(5, dtype=DOUBLE))
         else:
             kl = sum(layer.sum() for layer in module(table, noise).kl)

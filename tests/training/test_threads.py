@@ -1,11 +1,12 @@
 """The number of threads of a step."""
 
-from threading import Thread
+from threading import Thread, get_ident
 
 import pytest
 import torch
 
-from skrgvae.training.threads import WORTH_THREADS, threads_for
+from skrgvae.second_thread import aside, wait
+from skrgvae.training.threads import WORTH_A_SECOND, WORTH_THREADS, threads_for
 
 
 @pytest.fixture
@@ -21,6 +22,25 @@ def test_small_steps_take_one_thread(two_threads, work, expected):
     with threads_for(work):
         assert torch.get_num_threads() == expected
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(
+    ("work", "expected"), [(0.0, False), (WORTH_A_SECOND, True), (WORTH_THREADS, False)]
+)
+def test_which_steps_have_a_second_thread(two_threads, work, expected):
+    seen = []
+    with threads_for(work):
+        aside(lambda: seen.append(get_ident()))
+        wait()
+    assert (seen != [get_ident()]) == expected
+
+
+def test_one_thread_has_no_second(two_threads):
+    torch.set_num_threads(1)
+    seen = []
+    with threads_for(WORTH_A_SECOND):
+        aside(lambda: seen.append(get_ident()))
+    assert seen == [get_ident()]
 
 
 def test_the_number_is_put_back_after_an_error(two_threads):

@@ -1,0 +1,96 @@
+"""Work beside the thread that asks for it, one piece after the other.
+
+torch splits single operations over its threads. Those of a training step are so short that the
+second thread mostly waits for the first, and waits by spinning: on a busy machine the step then
+takes many times as long. Whole operations side by side need no more than two meetings per step,
+and a thread that waits for one sleeps.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any
+
+import torch
+
+
+class _SecondThread:
+    """Runs tasks in the order they come."""
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        self._reached: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def hand(self, task: Callable[[], Any]) -> None:
+        """A task for the end of the queue."""
+        self._tasks.put(task)
+
+    def wait(self) -> None:
+        """Until the queue is empty; raises what the first task to fail raised."""
+        self._tasks.put(self._report)
+        if (error := self._reached.get()) is not None:
+            raise error
+
+    def end(self) -> None:
+        """After the tasks in the queue."""
+        self._tasks.put(None)
+        self._thread.join()
+
+    def _report(self) -> None:
+        self._reached.put(self._error)
+        self._error = None
+
+    def _work(self) -> None:
+        torch.set_num_threads(1)
+        while (task := self._tasks.get()) is not None:
+            if self._error is None or task == self._report:
+                try:
+                    task()
+                except BaseException as error:
+                    self._error = error
+
+
+# The second thread of each thread that has one.
+_local = threading.local()
+
+
+@contextmanager
+def second_thread() -> Iterator[None]:
+    """Let `aside` hand what the calling thread gives it to another thread."""
+    _local.second = second = _SecondThread()
+    try:
+        yield
+    finally:
+        del _local.second
+        second.end()
+
+
+def aside(task: Callable[..., Any], *arguments: Any) -> None:
+    """Call a function in the second thread, or at once if there is none.
+
+    Nothing that it reads may change, and nothing that it writes may be read, before `wait`.
+    """
+    second: _SecondThread | None = getattr(_local, "second", None)
+    if second is None:
+        task(*arguments)
+    else:
+        second.hand(lambda: task(*arguments))
+
+
+def wait() -> None:
+    """Until all that was put aside is done.
+
+    Raises
+    ------
+    BaseException
+        What the first task that failed has raised; those after it were left out.
+    """
+    second: _SecondThread | None = getattr(_local, "second", None)
+    if second is not None:
+        second.wait()
