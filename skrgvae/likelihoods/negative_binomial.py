@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skrgvae.data.summary import Summary
-from skrgvae.likelihoods.counts import Counts, at_positive
+from skrgvae.likelihoods.counts import LOG_LARGEST, Counts, at_positive
 from skrgvae.likelihoods.family import DTYPE, Observed, blank
 
 # Bounds of the dispersion. At the upper one the law is Poisson's in all but name.
@@ -50,18 +51,39 @@ class NegativeBinomial(Counts):
     def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
         values, known = observed.values, observed.known
         dispersion = self.dispersion()
-
-        def log_coefficient(count: Tensor, *where: Tensor) -> Tensor:
-            size = dispersion.double()[where[-1]]
-            return torch.lgamma(count + size) - torch.lgamma(size) - torch.lgamma(count + 1)
-
         log_odds = self.log_mean(outputs, observed) - self._log_dispersion()
         return blank(
-            at_positive(values, log_coefficient)
+            at_positive(values, partial(_log_coefficient, dispersion))
             + dispersion * F.logsigmoid(-log_odds)
             + values * F.logsigmoid(log_odds),
             known,
         )
+
+    def log_prob_and_slopes(
+        self, observed: Observed, outputs: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        # With s = sigmoid(log_odds), log p = log_coefficient + r log(1 - s) + x log s, and its
+        # slope by the log-odds is x (1 - s) - r s. Nearly all counts of a wide table are 0: terms
+        # that are 0 with them are computed for the others alone.
+        values, known, dispersion = observed.values, observed.known, self.dispersion()
+        log_mean = self.log_mean(outputs, observed)
+        log_odds = log_mean - self._log_dispersion()
+        log_p_zero = blank(F.logsigmoid(-log_odds), known)
+        slope = blank(torch.sigmoid(log_odds).mul_(-dispersion), known)
+        where = torch.nonzero(values, as_tuple=True)
+        count, column, odds = values[where], where[-1], log_odds[where]
+        size = dispersion[column]
+        terms = _log_coefficient(dispersion, count.double(), column).to(values.dtype)
+        terms += count * F.logsigmoid(odds)
+        log_prob = torch.mv(log_p_zero, dispersion).index_add_(0, where[0], terms)
+        slope.index_put_(where, count * torch.sigmoid(-odds) - size * torch.sigmoid(odds))
+        digammas = torch.digamma(count.double() + size) - torch.digamma(size.double())
+        by_dispersion = log_p_zero.sum(dim=0).index_add_(0, column, digammas.to(values.dtype))
+        by_log_dispersion = by_dispersion * dispersion - slope.sum(dim=0)
+        low, high = LOG_BOUNDS
+        free = (self.log_dispersion >= low) & (self.log_dispersion <= high)
+        slope.mul_(log_mean.abs() < LOG_LARGEST)  # a mean at its bound stays there
+        return log_prob, (slope, by_log_dispersion * free)
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         # A Poisson law whose rate is of a gamma law.
@@ -71,3 +93,9 @@ class NegativeBinomial(Counts):
 
     def _log_dispersion(self) -> Tensor:
         return self.log_dispersion.clamp(*LOG_BOUNDS)
+
+
+def _log_coefficient(dispersion: Tensor, count: Tensor, *where: Tensor) -> Tensor:
+    """log Gamma(x + r) / (Gamma(r) x!) of counts x above 0, in the columns that end `where`."""
+    size = dispersion.double()[where[-1]]
+    return torch.lgamma(count + size) - torch.lgamma(size) - torch.lgamma(count + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skrgvae.likelihoods.counts import Counts, at_positive
+from skrgvae.likelihoods.counts import LOG_LARGEST, Counts, at_positive
 from skrgvae.likelihoods.family import Observed, blank
 
 
@@ -20,6 +20,15 @@ class Poisson(Counts):
     def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
         log_mean = self.log_mean(outputs, observed)
         return blank(poisson_log_prob(observed.values, log_mean), observed.known)
+
+    def log_prob_and_slopes(
+        self, observed: Observed, outputs: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        log_mean = self.log_mean(outputs, observed)
+        log_prob = blank(poisson_log_prob(observed.values, log_mean), observed.known)
+        slope = blank(observed.values - torch.exp(log_mean), observed.known)
+        slope.mul_(log_mean.abs() < LOG_LARGEST)  # a mean at its bound stays there
+        return log_prob.sum(dim=-1), (slope,)
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         return torch.poisson(self.expectation(outputs), generator=generator)

@@ -25,6 +25,9 @@ from skrgvae.network.top_down import LOWEST_PRIOR, LayerPrior, Step, TopDown, To
 from skrgvae.network.units import Units, where_above
 from skrgvae.second_thread import aside, wait
 
+# Share of inputs that are not 0, up to which products with them alone are the faster ones.
+SPARSE = 0.02
+
 if TYPE_CHECKING:
     from skrgvae.compiled.norm import CompiledNorm
     from skrgvae.compiled.units import CompiledUnits
@@ -40,7 +43,7 @@ class Reading(NamedTuple):
     informed : Tensor of shape (n_rows, 1) or None
         Which rows the bottom-up pass is told anything of; None: all of them.
     inputs : Tensor of shape (n_rows, n_inputs)
-        What it reads.
+        What it reads; sparse where few of them are not 0, as in texts.
     """
 
     observed: Observed
@@ -75,7 +78,10 @@ class FusedPass:
         """What the pass reads of rows in data units, (n_rows, n_columns)."""
         observed = self.likelihood.observe(table)
         seen = self.likelihood.seen(observed)
-        return Reading(observed, seen.informed(), self.likelihood.inputs(seen))
+        inputs = self.likelihood.inputs(seen)
+        if torch.count_nonzero(inputs) <= SPARSE * inputs.numel():
+            inputs = inputs.to_sparse()
+        return Reading(observed, seen.informed(), inputs)
 
     @torch.no_grad()
     def forward(self, reading: Reading, noise: Tensor) -> SampledTerms:
@@ -136,10 +142,13 @@ class _Affine:
 
     def backward(self, grad: Tensor) -> None:
         """Gradients of the parameters, which nothing else in the pass waits for."""
-        aside(self._write, grad, self.x)
+        if torch.get_num_threads() > 1:  # they share the product already
+            self._write(grad, self.x)
+        else:
+            aside(self._write, grad, self.x)
 
     def _write(self, grad: Tensor, x: Tensor) -> None:
-        torch.mm(grad.t(), x, out=self.grad_weight)
+        torch.mm(x.t(), grad, out=self.grad_weight.t())  # of the two, x alone may be sparse
         torch.sum(grad, dim=0, out=self.grad_bias)
 
 

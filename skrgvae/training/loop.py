@@ -120,7 +120,9 @@ class Trainer:
         buffers = [buffer.clone() for buffer in self.module.buffers()]
         reconstruction, kl = 0.0, np.zeros(len(self.layer_sizes))
         n_rows: float = 0
-        with threads_for(min(self.settings.batch_size, len(rows)) * self.flat.numel()):
+        n_in_batch = min(self.settings.batch_size, len(rows))
+        on_cpu = self.flat.device.type == "cpu"
+        with threads_for(n_in_batch * self.flat.numel() if on_cpu else 0.0):
             for batch in self.batches(rows):
                 summary = self._step(batch, buffers)
                 if summary is not None:

@@ -43,11 +43,9 @@ def threads_for(multiplications: float) -> Iterator[None]:
         yield
         return
     _to_put_back.append(n_threads)
-    small = multiplications < WORTH_THREADS
-    torch.set_num_threads(1 if small else n_threads)
-    beside = small and multiplications >= WORTH_A_SECOND
+    torch.set_num_threads(1 if multiplications < WORTH_THREADS else n_threads)
     try:
-        with second_thread() if beside else nullcontext():
+        with second_thread() if multiplications >= WORTH_A_SECOND else nullcontext():
             yield
     finally:
         torch.set_num_threads(n_threads)

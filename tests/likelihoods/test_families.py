@@ -45,12 +45,13 @@ def test_families_are_named_by_their_keys():
     assert all(issubclass(family, Family) for family in FAMILIES.values())
 
 
+@pytest.mark.parametrize("scale", [1.0, 40.0])
 @pytest.mark.parametrize("holes", [False, True])
-def test_slopes_are_those_of_the_log_density(example, holes):
+def test_slopes_are_those_of_the_log_density(example, holes, scale):
     family, table = example.family, example.table.astype(np.float64)
     if holes:
         table[::2, 0] = np.nan
-    rows, outputs = observed(family, table), random_outputs(family, len(table))
+    rows, outputs = observed(family, table), random_outputs(family, len(table), scale)
     log_prob, slopes = family.log_prob_and_slopes(rows, outputs)
     expected, by_autograd = Family.log_prob_and_slopes(family, rows, outputs)
     assert len(slopes) == 1 + len(list(family.parameters()))

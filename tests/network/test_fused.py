@@ -6,6 +6,7 @@ import torch
 from architectures import ALL, build, example_rows, label, noise_for
 
 from skrgvae.network import Architecture, Hierarchy, units
+from skrgvae.network import fused as fused_module
 
 DOUBLE = torch.float64
 FUSED = [
@@ -79,6 +80,29 @@ def test_values_and_gradients(architecture, training):
         expected = readable(architecture, table, training)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("architecture", FUSED, ids=label)
+def test_sparse_inputs(architecture, monkeypatch):
+    monkeypatch.setattr(fused_module, "SPARSE", 1.0)
+    found = fused(architecture, example_rows(), True)
+    expected = readable(architecture, example_rows(), True)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_texts_are_read_as_sparse_inputs():
+    module = Hierarchy(Architecture((3, 2), None, ("poisson",) * 100))
+    few, many = torch.zeros(2, 5, 100)
+    few[:, :2], many[:, :3] = 1.0, 1.0
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    step = module.fused_pass(5)
+    assert step.read(few).inputs.is_sparse
+    assert not step.read(many).inputs.is_sparse
+    assert torch.equal(
+        step.read(few).inputs.to_dense(), module.likelihood.inputs(module.likelihood.observe(few))
+    )
 
 
 @pytest.mark.parametrize("training", [True, False])

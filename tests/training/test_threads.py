@@ -25,7 +25,7 @@ def test_small_steps_take_one_thread(two_threads, work, expected):
 
 
 @pytest.mark.parametrize(
-    ("work", "expected"), [(0.0, False), (WORTH_A_SECOND, True), (WORTH_THREADS, False)]
+    ("work", "expected"), [(0.0, False), (WORTH_A_SECOND, True), (WORTH_THREADS, True)]
 )
 def test_which_steps_have_a_second_thread(two_threads, work, expected):
     seen = []
