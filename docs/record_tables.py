@@ -139,6 +139,20 @@ def planted_structure(record):
             yield [name, *(f"{100 * share:.0f} %" for share in shares)]
 
 
+def used_units(record):
+    """How many units are used, and what is lost without one, by layer."""
+    sets = {"mnist": "MNIST", "binarized": "binarized MNIST", "digits": "digits"}
+    lost = ["lost without a unit (nats)", "in rows where it is on"]
+    yield ["images", "layer", "units", "used", "dead", "zeros", "useful, of the used", *lost]
+    for name, label in sets.items():
+        for layer in record[name]["layers"] if name in record else ():
+            shares = (layer["used"], layer["zeros"], layer["useful_of_used"])
+            used, zeros, useful = (f"{100 * share:.0f} %" for share in shares)
+            nats = (layer["median_loss"], layer["median_loss_while_on"])
+            counts = str(layer["layer"]), str(layer["units"]), used, str(layer["dead"])
+            yield [label, *counts, zeros, useful, *(f"{loss:.3f}" for loss in nats)]
+
+
 def pilot_quick(record):
     """Seconds and verdict of every table."""
     verdicts = {"pays": "pays", "does_not_pay": "does not pay", "cannot_tell": "can't tell"}
@@ -280,6 +294,7 @@ DRAWN = {
         stream,
         large_inputs,
         planted_structure,
+        used_units,
         pilot_quick,
         pilot_verdicts,
         speed,

@@ -8,6 +8,7 @@ and a thread that waits for one sleeps.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,18 +57,21 @@ class _SecondThread:
                     self._error = error
 
 
-# The second thread of each thread that has one.
+# The second thread of each thread that has one. A fork copies the note and not the thread.
 _local = threading.local()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: setattr(_local, "second", None))
 
 
 @contextmanager
 def second_thread() -> Iterator[None]:
     """Let `aside` hand what the calling thread gives it to another thread."""
+    outer = _second()
     _local.second = second = _SecondThread()
     try:
         yield
     finally:
-        del _local.second
+        _local.second = outer
         second.end()
 
 
@@ -76,7 +80,7 @@ def aside(task: Callable[..., Any], *arguments: Any) -> None:
 
     Nothing that it reads may change, and nothing that it writes may be read, before `wait`.
     """
-    second: _SecondThread | None = getattr(_local, "second", None)
+    second = _second()
     if second is None:
         task(*arguments)
     else:
@@ -91,6 +95,10 @@ def wait() -> None:
     BaseException
         What the first task that failed has raised; those after it were left out.
     """
-    second: _SecondThread | None = getattr(_local, "second", None)
+    second = _second()
     if second is not None:
         second.wait()
+
+
+def _second() -> _SecondThread | None:
+    return getattr(_local, "second", None)

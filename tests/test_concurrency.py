@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,6 +36,28 @@ def test_fits_side_by_side():
         # Nor does a thread keep the number of threads that one of the fits took for itself.
         assert set(pool.map(lambda _: torch.get_num_threads(), range(8))) == {n_threads}
     assert torch.get_num_threads() == n_threads
+
+
+def test_large_fits_side_by_side():
+    """Each has a second thread of its own, and leaves none behind."""
+    rows = np.random.default_rng(1).normal(size=(200, 30))
+
+    def features(seed):
+        larger = HierarchicalSparseEncoder((150, 40), max_iter=2, random_state=seed)
+        return larger.fit(rows).transform(rows)
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        expected = [features(seed) for seed in range(4)]
+        before = threading.active_count()
+        with ThreadPoolExecutor(4) as pool:
+            for one, other in zip(pool.map(features, range(4)), expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+        assert threading.active_count() == before
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 @pytest.mark.parametrize("method", ["transform", "score_samples", "sample"])

@@ -45,9 +45,30 @@ REDUCED = {
 
 
 def test_every_example_is_run():
-    # Tests of their own run the last three.
-    run = {*REDUCED, "mnist_study", "pilot_verdicts", "planted_structure", "recipe_ledger"}
+    # Tests of their own run the others.
+    others = {"mnist_study", "pilot_verdicts", "planted_structure", "recipe_ledger", "used_units"}
+    run = {*REDUCED, *others}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == run
+
+
+def test_used_units(tmp_path):
+    module = load("used_units")
+    record = module.main(["digits", "--max-iter", "1", "--results", str(tmp_path)])
+    written = json.loads((tmp_path / "used_units.json").read_text(encoding="utf-8"))
+    assert written["digits"]["layers"] == record["digits"]["layers"]
+    assert [layer["units"] for layer in record["digits"]["layers"]] == [300, 200, 100, 50]
+
+
+def test_what_is_lost_without_a_unit():
+    module = load("used_units")
+    rows = (load_digits().data[:200] / 16).astype(np.float32)
+    encoder = HierarchicalSparseEncoder((20, 8), max_iter=3, random_state=0).fit(rows)
+    for layer, n_units in enumerate((20, 8)):
+        lost, on = module.losses(encoder, rows, layer)
+        assert lost.shape == on.shape == (n_units, 200)
+        # Where a unit is off, nothing is lost with it; where it is on, something changes.
+        assert (lost[~on] == 0).all()
+        assert (lost[on] != 0).mean() > 0.9
 
 
 def test_verdicts_of_the_pilot(tmp_path, capsys):

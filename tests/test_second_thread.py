@@ -1,5 +1,7 @@
 """Work put aside: the same as without a second thread, and what fails is heard of."""
 
+import multiprocessing
+import os
 import threading
 
 import pytest
@@ -41,6 +43,31 @@ def test_every_thread_has_its_own():
         identity = thread.ident
         thread.join()
     assert seen == [identity]
+
+
+def test_one_inside_another():
+    seen = []
+    with second_thread():
+        with second_thread():
+            aside(lambda: seen.append(threading.get_ident()))
+        aside(lambda: seen.append(threading.get_ident()))
+        wait()
+    assert len(set(seen) | {threading.get_ident()}) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of forks beside threads
+def test_a_forked_process_does_not_wait_for_it():
+    def work():
+        seen = []
+        aside(seen.append, 1)
+        os._exit(0 if seen == [1] else 3)
+
+    with second_thread():
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start()
+        child.join(100)
+    assert child.exitcode == 0
 
 
 def test_an_error_is_raised_where_the_work_is_waited_for():
