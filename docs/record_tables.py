@@ -88,23 +88,33 @@ def as_it_comes(record):
 
 
 def missing(record):
-    """Errors of what was filled in and balanced accuracy, by set, share and method."""
+    """Errors of what was filled in and balanced accuracy, means over the draws of a row."""
     cells = {}
     for cell in record.values():
         config, labels = cell["configuration"], {"random": "", "high": ", high values"}
-        if config["seed"] == 0:
-            removed = f"{100 * config['share']:.0f} %{labels[config['mechanism']]}"
-            place = list(SETS).index(config["set"]), config["mechanism"] == "high", config["share"]
-            row = cells.setdefault((place, SETS[config["set"]], removed), {})
-            errors = cell["errors"]["test"]
-            wrong = f" ({100 * errors['error_rate']:.0f} %)" if "error_rate" in errors else ""
-            score = mean(cell["scores"][config["method"]]["scores"])
-            row[config["method"]] = f"{errors['rmse']:.3f}{wrong} / {score:.3f}"
+        removed = f"{100 * config['share']:.0f} %{labels[config['mechanism']]}"
+        place = list(SETS).index(config["set"]), config["mechanism"] == "high", config["share"]
+        row = cells.setdefault((place, SETS[config["set"]], removed), {})
+        row.setdefault(config["method"], []).append(cell)
     order = ("mean", "knn", "iterative100", "iterative", "iterative_ordinal", "encoder")
     methods = [method for method in order if any(method in row for row in cells.values())]
-    yield ["set", "cells removed", *methods]
+    yield ["set", "cells removed", "draws", *methods]
     for (_, *names), row in sorted(cells.items()):
-        yield [*names, *(row.get(method, "not run") for method in methods)]
+        n_draws = max(len(found) for found in row.values())
+        shown = (_filled_in(method, row.get(method, []), n_draws) for method in methods)
+        yield [*names, str(n_draws), *shown]
+
+
+def _filled_in(method, cells, n_draws):
+    if not cells:
+        return "not run"
+    errors = [cell["errors"]["test"] for cell in cells]
+    rmse = mean([error["rmse"] for error in errors])
+    rates = [error["error_rate"] for error in errors if "error_rate" in error]
+    wrong = f" ({100 * mean(rates):.0f} %)" if rates else ""
+    score = mean([cell["scores"][method]["scores"][0] for cell in cells])
+    fewer = f", {len(cells)} of the draws" if len(cells) < n_draws else ""
+    return f"{rmse:.3f}{wrong} / {score:.3f}{fewer}"
 
 
 def stream(record):

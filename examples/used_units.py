@@ -131,7 +131,7 @@ def main(argv=None):
     )
     sets = ("mnist", "binarized", "digits")
     parser.add_argument("sets", nargs="*", metavar="set", help=", ".join(sets))
-    parser.add_argument("--max-iter", type=int, default="auto")
+    parser.add_argument("--max-iter", type=int, help="instead of the default number")
     parser.add_argument("--results", type=Path, default=report.RESULTS)
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.sets) - set(sets):
@@ -139,7 +139,7 @@ def main(argv=None):
     path = arguments.results / "used_units.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     for name in arguments.sets or sets:
-        record[name] = report.described(study(name, arguments.max_iter))
+        record[name] = report.described(study(name, arguments.max_iter or "auto"))
         path.write_text(json.dumps(record, indent=1, default=float) + "\n", encoding="utf-8")
         print(json.dumps({name: record[name]}, indent=1, default=float), flush=True)
     return record
