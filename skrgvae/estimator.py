@@ -42,7 +42,7 @@ from skrgvae.data.opening import Opener
 from skrgvae.data.sources import ArrayRows, Source, blocks_of
 from skrgvae.data.summary import Summary, summarise
 from skrgvae.marks import marked_columns
-from skrgvae.recipe import recipe_for
+from skrgvae.recipe import recipe_for, stands_on_rows
 from skrgvae.resolve import (
     resolve_free_bits,
     resolve_hidden_layer_sizes,
@@ -148,7 +148,8 @@ class HierarchicalSparseEncoder(
         batch normalisation.
     skip_connections : bool, default=True
         Whether the likelihood and all lower priors see every layer above, instead of the next
-        one alone.
+        one alone. In tables without measurements, and without hidden layers, whether also every
+        layer reads the row beside the layer below on the way up.
     sparsity_penalty : float, default=0.0
         Weight, in nats, of an L1 penalty on the sampled units in the training objective: every
         unit adds its mean absolute value over the batch, divided by its root mean square so that
@@ -943,11 +944,11 @@ class HierarchicalSparseEncoder(
 
         resolve_layers(self.layers, len(layer_sizes))
         recipe = recipe_for(layer_sizes, families)
+        hidden = resolve_hidden_layer_sizes(self.hidden_layer_sizes, len(layer_sizes))
+        skip = bool(self.skip_connections)
         return Architecture(
             layer_sizes=layer_sizes,
-            hidden_layer_sizes=resolve_hidden_layer_sizes(
-                self.hidden_layer_sizes, len(layer_sizes)
-            ),
+            hidden_layer_sizes=hidden,
             families=tuple(families),
             n_categories=n_categories,
             marked=marked,
@@ -957,7 +958,8 @@ class HierarchicalSparseEncoder(
             firing_rate=(
                 recipe.firing_rate if isinstance(self.firing_rate, str) else self.firing_rate
             ),
-            skip_connections=bool(self.skip_connections),
+            skip_connections=skip,
+            direct_inputs=skip and hidden is None and stands_on_rows(families),
         )
 
     def _plan(self, architecture: Architecture, n_rows: int, *, stops: bool, warm: bool) -> Plan:

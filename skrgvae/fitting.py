@@ -14,7 +14,7 @@ from skrgvae.data.sources import ArrayRows, Source, n_batches
 from skrgvae.data.summary import Summary
 from skrgvae.model import Model, score_rows
 from skrgvae.network import Architecture, Hierarchy
-from skrgvae.recipe import MEASUREMENTS
+from skrgvae.recipe import stands_on_rows
 from skrgvae.torch_modes import own_modes
 from skrgvae.training import (
     Average,
@@ -78,8 +78,7 @@ def initial_module(summary: Summary, architecture: Architecture, seed: int) -> H
     module.likelihood.set_statistics(summary)
     generator = torch.Generator().manual_seed(seed)
     module.draw(generator)
-    if MEASUREMENTS.isdisjoint(architecture.families):
-        # Rows of measurements vary most along a few directions; drawn ones span all of them.
+    if stands_on_rows(architecture.families):
         rows = torch.randperm(len(summary.rows), generator=generator)[:MAX_STARTING_ROWS]
         module.start_from(torch.from_numpy(summary.rows[rows.numpy()]), generator)
     return module

@@ -80,6 +80,16 @@ def recipe_for(layer_sizes: Sequence[int], families: Sequence[str]) -> Recipe:
     return SPANNING if crowded and not MEASUREMENTS.isdisjoint(families) else SEARCHING
 
 
+def stands_on_rows(families: Sequence[str]) -> bool:
+    """Whether units start as detectors of rows, and every layer reads the row itself.
+
+    Intensities and counts have many columns, and what a layer hands on of them is not enough for
+    those above. Rows of measurements vary most along a few directions; drawn weights span all of
+    them, and upper units that read the columns miss the causes that units below share.
+    """
+    return MEASUREMENTS.isdisjoint(families)
+
+
 def epochs_for(n_rows: int, n_columns: int, n_units: int, batch_size: int) -> int:
     """Passes over the rows; `n_units` of all layers."""
     n_batches = -(-n_rows // batch_size)

@@ -56,6 +56,23 @@ def test_recipe_goes_with_units_and_columns(layer_sizes, families, recipe):
     assert recipe_for(layer_sizes, families) is recipe
 
 
+@pytest.mark.parametrize(
+    ("families", "parameters", "direct"),
+    [
+        ("bernoulli", {}, True),
+        ("poisson", {}, True),
+        ("bernoulli", {"skip_connections": False}, False),
+        ("bernoulli", {"hidden_layer_sizes": 4}, False),
+        ("gaussian", {}, False),
+        ({0: "student_t"}, {}, False),  # one column of measurements
+    ],
+)
+def test_upper_layers_read_rows_that_are_no_measurements(families, parameters, direct):
+    X = np.random.default_rng(0).integers(0, 2, (30, 6)).astype(float)
+    encoder = HierarchicalSparseEncoder((4, 2), likelihood=families, max_iter=1, **parameters)
+    assert encoder.fit(X)._model.architecture.direct_inputs == direct
+
+
 @pytest.mark.parametrize(("sizes", "recipe"), [((4, 2), SEARCHING), ((8, 4), SPANNING)])
 def test_auto_is_what_its_numbers_are(sizes, recipe):
     X = np.random.default_rng(0).normal(size=(60, 8))

@@ -36,6 +36,7 @@ def products(n_columns=None, sizes=None):
         (below, 2 * size, position > 0)
         for position, (below, size) in enumerate(zip((n_columns, *sizes), sizes, strict=False))
     ]
+    up += [(n_columns, 2 * size, False) for size in sizes[1:]]
     down = [(sum(sizes[layer + 1 :]), 2 * sizes[layer], True) for layer in range(len(sizes) - 1)]
     return up, down, [(sum(sizes), n_columns, True)]
 
@@ -73,7 +74,8 @@ def trainer_for(table, batch_size, n_steps, sizes=None, skip=True):
     sizes = sizes or SIZES
     families = ("bernoulli",) * table.shape[1]
     rate = SEARCHING.firing_rate
-    architecture = Architecture(sizes, None, families, firing_rate=rate, skip_connections=skip)
+    options = {"skip_connections": skip, "direct_inputs": skip}
+    architecture = Architecture(sizes, None, families, firing_rate=rate, **options)
     module = initial_module(summarise([table]), architecture, 0)
     floors = SEARCHING.free_bits(len(sizes))
     plan = Plan("adamax", SEARCHING.learning_rate, batch_size, 20, 1.0, 0.1, floors, 0.0, None)

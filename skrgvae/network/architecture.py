@@ -26,6 +26,9 @@ class Architecture:
     latent, posterior : str
         Names in `LATENT_LAWS` and `POSTERIORS`.
     batch_norm, skip_connections : bool
+    direct_inputs : bool
+        Whether, on the way up, every layer reads the row beside the layer below. Only without
+        hidden layers.
     firing_rate : float or None
         Share of rows for which a unit is on when training starts.
     """
@@ -40,6 +43,7 @@ class Architecture:
     batch_norm: bool = True
     firing_rate: float | None = None
     skip_connections: bool = False
+    direct_inputs: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Fields as JSON-able values."""

@@ -23,7 +23,8 @@ class BottomUp(nn.Module):
     """Deterministic upward pass.
 
     Without hidden layers the rectified pseudo-observation of a layer is what the next layer
-    reads (the plain chain); with them, each reads the hidden layer below it.
+    reads (the plain chain), and with direct inputs each reads the row as well; with hidden
+    layers, each reads the one below it.
     """
 
     def __init__(self, n_inputs: int, architecture: Architecture) -> None:
@@ -36,21 +37,28 @@ class BottomUp(nn.Module):
         below = n_inputs
         self.hidden = nn.ModuleList()
         self.heads = nn.ModuleList()
+        self.direct = nn.ModuleList()  # what the upper layers add from the row
         self.norms = nn.ModuleList()
         for layer, size in enumerate(sizes):
             if widths is not None:
                 self.hidden.append(Hidden(below, widths[layer], architecture.batch_norm))
                 below = widths[layer]
             self.heads.append(Affine(below, 2 * size))
+            if layer > 0 and widths is None and architecture.direct_inputs:
+                self.direct.append(Affine(n_inputs, 2 * size, bias=False))
             self.norms.append(BatchNorm(size, fixed) if architecture.batch_norm else nn.Identity())
             if widths is None:
                 below = size
 
     def draw(self, generator: torch.Generator) -> None:
         """Draw all weights."""
-        for module in (*self.hidden, *self.heads):
-            if isinstance(module, Hidden | Affine):
-                module.draw(generator)
+        for hidden in self.hidden:
+            assert isinstance(hidden, Hidden)
+            hidden.draw(generator)
+        for layer, _ in enumerate(self.heads):
+            sources = self._sources(layer)
+            for source in sources:  # their sum has the spread of a single one
+                source.draw(generator, len(sources) ** -0.5)
 
     @torch.no_grad()
     def start_from(self, inputs: Tensor, generator: torch.Generator) -> None:
@@ -58,10 +66,11 @@ class BottomUp(nn.Module):
 
         The weights of its location become what sets a row apart from the mean of all, at the
         length that the drawn ones have; layer by layer, each sees what the one below makes of the
-        rows. Rows are good features as they are (Coates and Ng 2011, "The importance of encoding
-        versus training with sparse coding and vector quantization", section 4.3), and training
-        gets far in a few steps from there. With hidden layers, or without the normalisation that
-        gives any weights the same scale, the drawn weights stay.
+        rows, and with direct inputs the rows. These are good features as they are (Coates and
+        Ng 2011, "The importance of encoding versus training with sparse coding and vector
+        quantization", section 4.3), and training gets far in a few steps from there. With hidden
+        layers, or without the normalisation that gives any weights the same scale, the drawn
+        weights stay.
 
         Parameters
         ----------
@@ -73,16 +82,20 @@ class BottomUp(nn.Module):
         if self.hidden or len(inputs) < 2:
             return
         below = inputs
-        for head, norm in zip(self.heads, self.norms, strict=True):
-            if not isinstance(norm, BatchNorm) or not isinstance(head, Affine):
+        for layer, norm in enumerate(self.norms):
+            if not isinstance(norm, BatchNorm):
                 return
-            weight = head.weight.chunk(2)[0]
-            n_orders = -(-len(weight) // len(below))
+            n_units = len(norm.gain)
+            n_orders = -(-n_units // len(below))
             orders = [torch.randperm(len(below), generator=generator) for _ in range(n_orders)]
-            rows = torch.cat(orders)[: len(weight)]
-            special = F.normalize((below - below.mean(dim=0))[rows], dim=1)
-            weight.copy_(F.normalize(special + DRAWN_SHARE * weight, dim=1))
-            loc = F.linear(below, weight)
+            rows = torch.cat(orders)[:n_units]
+            sources, loc = self._sources(layer), torch.zeros(())
+            for source, seen in zip(sources, (below, inputs), strict=False):
+                weight = source.weight.chunk(2)[0]
+                special = F.normalize((seen - seen.mean(dim=0))[rows], dim=1)
+                weight.copy_(F.normalize(special + DRAWN_SHARE * weight, dim=1))
+                weight.mul_(len(sources) ** -0.5)
+                loc = loc + F.linear(seen, weight)
             below = F.relu(
                 F.batch_norm(
                     loc, None, None, norm.gain, norm.shift, training=True, eps=VARIANCE_FLOOR
@@ -102,12 +115,23 @@ class BottomUp(nn.Module):
         """
         messages = []
         below = inputs
-        for layer, (head, norm) in enumerate(zip(self.heads, self.norms, strict=True)):
+        for layer, norm in enumerate(self.norms):
             if self.hidden:
                 below = self.hidden[layer](below)
-            loc, raw_precision = head(below).chunk(2, dim=-1)
+            head, *direct = self._sources(layer)
+            message = head(below)
+            if direct:
+                message = message + direct[0](inputs)
+            loc, raw_precision = message.chunk(2, dim=-1)
             loc = norm(loc)
             messages.append(Message(loc, positive(raw_precision)))
             if not self.hidden:
                 below = F.relu(loc)
         return messages
+
+    def _sources(self, layer: int) -> list[Affine]:
+        """What a layer's message is the sum of: a map of the layer below, and one of the row."""
+        maps = [self.heads[layer]]
+        if layer > 0 and len(self.direct):
+            maps.append(self.direct[layer - 1])
+        return [source for source in maps if isinstance(source, Affine)]

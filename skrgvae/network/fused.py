@@ -126,19 +126,18 @@ def _gradient(parameter: Tensor) -> Tensor:
     return parameter.grad
 
 
-class _Affine:
-    """y = x W^T + b."""
+class _Linear:
+    """y = x W^T."""
 
-    def __init__(self, module: nn.Module, n_rows: int) -> None:
+    def __init__(self, module: nn.Module) -> None:
         assert isinstance(module, Affine)
-        self.weight, self.bias = module.weight.detach(), module.bias.detach()
-        self.grad_weight, self.grad_bias = _gradient(module.weight), _gradient(module.bias)
+        self.weight, self.grad_weight = module.weight.detach(), _gradient(module.weight)
         self.transposed = self.weight.t()
-        self.out = self.weight.new_empty(n_rows, len(self.bias))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def add(self, x: Tensor, out: Tensor) -> None:
+        """Add the result to a matrix."""
         self.x = x
-        return torch.addmm(self.bias, x, self.transposed, out=self.out)
+        torch.addmm(out, x, self.transposed, out=out)
 
     def backward(self, grad: Tensor) -> None:
         """Gradients of the parameters, which nothing else in the pass waits for."""
@@ -149,6 +148,23 @@ class _Affine:
 
     def _write(self, grad: Tensor, x: Tensor) -> None:
         torch.mm(x.t(), grad, out=self.grad_weight.t())  # of the two, x alone may be sparse
+
+
+class _Affine(_Linear):
+    """y = x W^T + b."""
+
+    def __init__(self, module: nn.Module, n_rows: int) -> None:
+        super().__init__(module)
+        assert isinstance(module, Affine) and module.bias is not None
+        self.bias, self.grad_bias = module.bias.detach(), _gradient(module.bias)
+        self.out = self.weight.new_empty(n_rows, len(self.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        return torch.addmm(self.bias, x, self.transposed, out=self.out)
+
+    def _write(self, grad: Tensor, x: Tensor) -> None:
+        super()._write(grad, x)
         torch.sum(grad, dim=0, out=self.grad_bias)
 
 
@@ -266,13 +282,18 @@ class _Message:
     A message has pseudo-observations, and beside them the logarithms of their precisions.
     """
 
-    def __init__(self, head: nn.Module, norm: nn.Module, n_rows: int) -> None:
+    def __init__(
+        self, head: nn.Module, direct: nn.Module | None, norm: nn.Module, n_rows: int
+    ) -> None:
         self.affine, self.norm = _Affine(head, n_rows), _Norm(norm)
+        self.direct = None if direct is None else _Linear(direct)
         self.loc = self.affine.out.chunk(2, dim=1)[0]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The message, (n_rows, 2 n_units)."""
+    def forward(self, x: Tensor, inputs: Tensor) -> Tensor:
+        """The message, (n_rows, 2 n_units), for what is below the layer, and for the row."""
         message = self.affine.forward(x)
+        if self.direct is not None:
+            self.direct.add(inputs, message)
         self.norm.forward(message)
         return message
 
@@ -288,6 +309,8 @@ class _Message:
         """
         self.norm.backward(grad, from_above)
         self.affine.backward(grad)
+        if self.direct is not None:
+            self.direct.backward(grad)
 
 
 class _Upward:
@@ -295,8 +318,9 @@ class _Upward:
 
     def __init__(self, module: BottomUp, n_rows: int) -> None:
         self.hidden = [_Hidden(hidden, n_rows) for hidden in module.hidden]
-        pairs = zip(module.heads, module.norms, strict=True)
-        self.messages = [_Message(head, norm, n_rows) for head, norm in pairs]
+        none: list[nn.Module | None] = [None] * (len(module.heads) - len(module.direct))
+        parts = zip(module.heads, [*none, *module.direct], module.norms, strict=True)
+        self.messages = [_Message(*part, n_rows) for part in parts]
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """Messages to all layers, bottom first."""
@@ -305,7 +329,7 @@ class _Upward:
         for layer, message in enumerate(self.messages):
             if self.hidden:
                 below = self.hidden[layer].forward(below)
-            found.append(message.forward(below))
+            found.append(message.forward(below, inputs))
             if not self.hidden:
                 below = message.loc.relu()
         return found

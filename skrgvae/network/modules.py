@@ -30,19 +30,22 @@ class Affine(nn.Linear):
     not touch.
     """
 
-    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+    def __init__(self, n_inputs: int, n_outputs: int, bias: bool = True) -> None:
         nn.Module.__init__(self)
         self.in_features = n_inputs
         self.out_features = n_outputs
         self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs, dtype=DTYPE))
-        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=DTYPE))
+        self.register_parameter("bias", None)
+        if bias:
+            self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=DTYPE))
 
     def draw(self, generator: torch.Generator, gain: float = 1.0) -> None:
         """Draw the weights from U(-b, b), b = gain sqrt(3 / n_inputs)."""
         bound = gain * math.sqrt(3.0 / max(self.in_features, 1))
         with torch.no_grad():
             self.weight.uniform_(-bound, bound, generator=generator)
-            self.bias.zero_()
+            if self.bias is not None:
+                self.bias.zero_()
 
 
 class BatchNorm(nn.Module):

@@ -238,7 +238,7 @@ def _architecture(values: Any, n_numbers: int) -> Architecture:
     for name, known in (("latent", LATENT_LAWS), ("posterior", POSTERIORS)):
         if not isinstance(values[name], str) or values[name] not in known:
             raise ValueError(f"{name} must be one of {sorted(known)}")
-    for name in ("batch_norm", "skip_connections"):
+    for name in ("batch_norm", "skip_connections", "direct_inputs"):
         if type(values[name]) is not bool:
             raise ValueError(f"{name} must be true or false")
     rate = values["firing_rate"]

@@ -23,6 +23,7 @@ ALL = [
         batch_norm=batch_norm,
         firing_rate=rate,
         skip_connections=skip,
+        direct_inputs=skip and not hidden and rate is not None,
     )
     for sizes, hidden, latent, posterior, batch_norm, rate, skip in product(
         SIZES, (False, True), LATENT_LAWS, POSTERIORS, (False, True), (None, 0.2), (False, True)
@@ -42,6 +43,7 @@ def label(architecture: Architecture) -> str:
         "norm" if architecture.batch_norm else "",
         "" if architecture.firing_rate is None else "rate",
         "skip" if architecture.skip_connections else "",
+        "direct" if architecture.direct_inputs else "",
     ]
     return "-".join(part for part in parts if part)
 

@@ -32,13 +32,30 @@ def test_every_bottom_unit_is_the_detector_of_a_row_of_its_own():
     assert len(set(row.tolist())) == 6
 
 
-def test_upper_units_detect_rows_by_the_units_below():
-    _, state, inputs = started(PLAIN, ROWS)
+def units_of_the_bottom(state, inputs):
     loc = inputs @ state["bottom_up.heads.0.weight"][:6].T
     gain, shift = state["bottom_up.norms.0.gain"], state["bottom_up.norms.0.shift"]
-    below = F.relu((loc - loc.mean(dim=0)) / loc.std(dim=0, correction=0) * gain + shift)
+    return F.relu((loc - loc.mean(dim=0)) / loc.std(dim=0, correction=0) * gain + shift)
+
+
+def test_upper_units_detect_rows_by_the_units_below():
+    _, state, inputs = started(PLAIN, ROWS)
+    below = units_of_the_bottom(state, inputs)
     likeness = state["bottom_up.heads.1.weight"][:4] @ F.normalize(below - below.mean(0), dim=1).T
     assert likeness.max(dim=1).values.min() > 0.9
+
+
+def test_with_direct_inputs_they_detect_the_row_itself_as_well():
+    _, state, inputs = started(dataclasses.replace(PLAIN, direct_inputs=True), ROWS)
+    found = []
+    for name, seen in (("heads.1", units_of_the_bottom(state, inputs)), ("direct.0", inputs)):
+        weights = state[f"bottom_up.{name}.weight"][:4]
+        # Each of the two has half of the sum's variance.
+        torch.testing.assert_close(weights.norm(dim=1), torch.full((4,), 0.5**0.5))
+        found.append(F.normalize(weights, dim=1) @ F.normalize(seen - seen.mean(0), dim=1).T)
+    # The same row in both; through so few units below, others look like it.
+    rows = found[1].argmax(dim=1)
+    assert all(likeness[range(4), rows].min() > 0.9 for likeness in found)
 
 
 def test_only_the_locations_start_from_rows():
