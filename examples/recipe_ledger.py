@@ -187,7 +187,21 @@ def junk_table(ledger):
     return "\n".join(lines) + "\n"
 
 
+def direct_table(ledger):
+    lines = [f"{'':<26}{'few':>6}{'some':>6}{'all':>6}{'held out':>10}"]
+    for run in of_study(ledger, "direct"):
+        known = run["accuracy"]
+        shares = (
+            f"{100 * known[key]:.1f}" if key in known else "" for key in ("few", "some", "all")
+        )
+        accuracy = "".join(f"{share:>6}" for share in shares)
+        line = f"{run['name']:<26}{accuracy}{run['held_out_elbo']:>10}  "
+        lines.append((line + ", ".join(changes_of(run))).rstrip())
+    return "\n".join(lines) + "\n"
+
+
 TABLES = {
+    "direct": direct_table,
     "mnist": mnist_table,
     "small_sets": small_sets_table,
     "secom_priors": secom_table,
