@@ -43,7 +43,7 @@ def test_large_fits_side_by_side():
     rows = np.random.default_rng(1).normal(size=(200, 30))
 
     def features(seed):
-        larger = HierarchicalSparseEncoder((150, 40), max_iter=2, random_state=seed)
+        larger = HierarchicalSparseEncoder((300, 100), max_iter=2, random_state=seed)
         return larger.fit(rows).transform(rows)
 
     n_threads = torch.get_num_threads()
