@@ -15,8 +15,8 @@ from skrgvae.second_thread import second_thread
 # nothing at batches of 100 (2e8) and a quarter of the time at 200; on a busy machine, where one of
 # them waits for a core while the other spins, they lose a factor of ten and more.
 WORTH_THREADS = 2.5e8
-# ... and from which on a second thread takes the work that the first one need not wait for. At so
-# few it gains nothing yet; 12 % at three times as many, a third of the time where holes are filled.
+# ... and from which on a second thread takes the work that the first one need not wait for. With
+# so few it gains nothing yet; with three times as many 12 %, and a third where holes are filled.
 WORTH_A_SECOND = 5e6
 
 # Numbers of threads that the trainings running now will put back. torch's number belongs to a
