@@ -55,7 +55,7 @@ class BottomUp(nn.Module):
         for hidden in self.hidden:
             assert isinstance(hidden, Hidden)
             hidden.draw(generator)
-        for layer, _ in enumerate(self.heads):
+        for layer in range(len(self.heads)):
             sources = self._sources(layer)
             for source in sources:  # their sum has the spread of a single one
                 source.draw(generator, len(sources) ** -0.5)
