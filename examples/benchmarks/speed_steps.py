@@ -5,7 +5,6 @@ import os
 import tempfile
 import time
 from contextlib import contextmanager
-from functools import partial
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -172,20 +171,15 @@ def by_threads(n_turns):
 
     for n_rows in (100, 512):
         once, step = product_step(all_products(), n_rows), training_steps(n_rows, n_steps)
-        several = partial(_repeat, once, n_steps)
+        runs = {"products": lambda once=once: [once() for _ in range(n_steps)], "step": step}
         turns = {
             f"{name}, {n_threads} threads": on(n_threads, run)
             for n_threads in (1, 2)
-            for name, run in (("products", several), ("step", step))
+            for name, run in runs.items()
         }
         seen = medians(turns, n_turns, time.perf_counter)
         found[f"batch {n_rows}"] = {key: 1e3 * took / n_steps for key, took in seen.items()}
     return found
-
-
-def _repeat(run, times):
-    for _ in range(times):
-        run()
 
 
 # pythae's VAE of the same widths.

@@ -132,8 +132,7 @@ class Gaussian(Family):
 
     def log_prob(self, observed: Observed, outputs: Tensor) -> Tensor:
         scale = self.scale()
-        normaliser = torch.log(scale) + 0.5 * math.log(2 * math.pi)
-        log_density = -0.5 * ((observed.values - outputs) / scale).square() - normaliser
+        log_density = -0.5 * ((observed.values - outputs) / scale).square() - _normaliser(scale)
         log_density = log_density + self._log_slope(observed.values)
         return blank(log_density * self.varies, observed.known)
 
@@ -148,7 +147,7 @@ class Gaussian(Family):
             counted = counted & observed.known
         standard = ((values - outputs) / scale).mul_(counted)
         square = standard.square()
-        others = self._log_slope(values) - torch.log(scale) - 0.5 * math.log(2 * math.pi)
+        others = self._log_slope(values) - _normaliser(scale)
         log_prob = (others * counted).sub_(square, alpha=0.5)
         by_scale = (square.sum(dim=0) - counted.sum(dim=0)) / scale
         return log_prob.sum(dim=-1), (standard / scale, by_scale * torch.sigmoid(self.raw_scale))
@@ -200,6 +199,10 @@ class Gaussian(Family):
         log_cosh = inner + torch.log1p(torch.exp(-2 * inner)) - math.log(2)
         further = (log_cosh + torch.log(self.bent_spread[bent])).to(values.dtype)
         return slope - torch.zeros_like(values).index_copy(-1, bent, further)
+
+
+def _normaliser(scale: Tensor) -> Tensor:
+    return torch.log(scale) + 0.5 * math.log(2 * math.pi)
 
 
 def _bends(summary: Summary) -> dict[int, tuple[float, float, float, float]]:

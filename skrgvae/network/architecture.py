@@ -27,8 +27,7 @@ class Architecture:
         Names in `LATENT_LAWS` and `POSTERIORS`.
     batch_norm, skip_connections : bool
     direct_inputs : bool
-        Whether, on the way up, every layer reads the row beside the layer below. Only without
-        hidden layers.
+        Whether, on the way up, every layer reads the row beside the layer below.
     firing_rate : float or None
         Share of rows for which a unit is on when training starts.
     """

@@ -23,8 +23,8 @@ class BottomUp(nn.Module):
     """Deterministic upward pass.
 
     Without hidden layers the rectified pseudo-observation of a layer is what the next layer
-    reads (the plain chain), and with direct inputs each reads the row as well; with hidden
-    layers, each reads the one below it.
+    reads (the plain chain); with them, each reads the hidden layer below it. With direct inputs,
+    each reads the row as well.
     """
 
     def __init__(self, n_inputs: int, architecture: Architecture) -> None:
@@ -44,7 +44,7 @@ class BottomUp(nn.Module):
                 self.hidden.append(Hidden(below, widths[layer], architecture.batch_norm))
                 below = widths[layer]
             self.heads.append(Affine(below, 2 * size))
-            if layer > 0 and widths is None and architecture.direct_inputs:
+            if layer > 0 and architecture.direct_inputs:
                 self.direct.append(Affine(n_inputs, 2 * size, bias=False))
             self.norms.append(BatchNorm(size, fixed) if architecture.batch_norm else nn.Identity())
             if widths is None:

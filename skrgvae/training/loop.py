@@ -121,7 +121,7 @@ class Trainer:
         reconstruction, kl = 0.0, np.zeros(len(self.layer_sizes))
         n_rows: float = 0
         n_in_batch = min(self.settings.batch_size, len(rows))
-        on_cpu = self.flat.device.type == "cpu"
+        on_cpu = self.flat.device.type == "cpu"  # other devices are only told what to do
         with threads_for(n_in_batch * self.flat.numel() if on_cpu else 0.0):
             for batch in self.batches(rows):
                 summary = self._step(batch, buffers)

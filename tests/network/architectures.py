@@ -23,7 +23,7 @@ ALL = [
         batch_norm=batch_norm,
         firing_rate=rate,
         skip_connections=skip,
-        direct_inputs=skip and not hidden and rate is not None,
+        direct_inputs=skip and rate is not None,
     )
     for sizes, hidden, latent, posterior, batch_norm, rate, skip in product(
         SIZES, (False, True), LATENT_LAWS, POSTERIORS, (False, True), (None, 0.2), (False, True)
