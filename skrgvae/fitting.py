@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from skrgvae.data.sources import ArrayRows, Source, n_batches
 from skrgvae.data.summary import Summary
-from skrgvae.model import Model, score_rows
+from skrgvae.model import HeldOut, Model, score_rows
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.recipe import stands_on_rows
 from skrgvae.torch_modes import own_modes
@@ -146,17 +146,18 @@ def train(
         If training gives no finite loss, or weights without a finite bound.
     """
     trainer = new_trainer(module, plan, rows.n_batches(plan.batch_size), seed, rows.device)
+    validate = None
+    if held_out is not None:
+        scored, weights = HeldOut(held_out.source, seed), held_out.weights
 
-    def validate() -> float:
-        assert held_out is not None
-        scores = score_rows(module, held_out.source, seed)
-        return float(np.average(scores.astype(np.float64), weights=held_out.weights))
+        def validate() -> float:
+            return float(np.average(scored.elbo(module).astype(np.float64), weights=weights))
 
     run = fit_epochs(
         trainer,
         rows,
         plan.max_iter,
-        validate if held_out is not None else None,
+        validate,
         plan.stopping,
         hooks,
         None if snapshot is None else restore(trainer, snapshot),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,13 @@ MIN_ROWS = 16
 # Numbers in one piece of rows: of 2^18 to 2^22, transform of 784 columns was quickest with these
 # 4 MB in float32, and a pass holds some thirty such tensors at a time.
 PIECE = 2**20
+# Numbers of rows and noise that are kept for the next time.
+MOST_KEPT = 2**24
 # Posterior draws that an expectation of missing entries is averaged over.
 N_IMPUTATIONS = 20
+
+# Where rows stand, the rows, and the noise of one sample per row, bottom layer first.
+_NoisyPiece = tuple[slice, Tensor, Sequence[Tensor]]
 
 
 class Model:
@@ -337,10 +342,45 @@ def score_rows(
     return _elbo(module, rows, seed, sample=0)
 
 
+class HeldOut:
+    """Rows that are scored again and again, as `score_rows` does with one sample.
+
+    A row's noise is the same every time: it is kept, beside the row, where there is little of it.
+
+    Parameters
+    ----------
+    rows : Source
+    seed : int
+    """
+
+    def __init__(self, rows: Source, seed: int) -> None:
+        self.rows, self.seed = rows, seed
+        self._kept: list[_NoisyPiece] = []
+
+    @own_modes()
+    @torch.no_grad()
+    def elbo(self, module: Hierarchy) -> NDArray[np.floating]:
+        """ELBO of every row, in nats; modules are of one architecture, dtype and device."""
+        if self._kept:
+            return _elbo_of(module, self._kept, self.rows)
+        pieces = _noisy_pieces(module, self.rows, self.seed)
+        width = self.rows.n_columns + sum(module.architecture.layer_sizes)
+        if self.rows.n_rows * width > MOST_KEPT:
+            return _elbo_of(module, pieces, self.rows)
+        self._kept = list(pieces)
+        return _elbo_of(module, self._kept, self.rows)
+
+
 def _elbo(module: Hierarchy, rows: Source, seed: int, sample: int) -> NDArray[np.floating]:
     """ELBO of every row by its joint sample of that number."""
+    return _elbo_of(module, _noisy_pieces(module, rows, seed, sample), rows)
+
+
+def _elbo_of(
+    module: Hierarchy, pieces: Iterable[_NoisyPiece], rows: Source
+) -> NDArray[np.floating]:
     out = np.empty(rows.n_rows, rows.dtype)
-    for where, table, noise in _noisy_pieces(module, rows, seed, sample):
+    for where, table, noise in pieces:
         terms = module(table, noise)
         kl = torch.stack([layer.sum(dim=1) for layer in terms.kl]).sum(dim=0)
         _put(out, where, terms.log_likelihood - kl)
@@ -370,8 +410,7 @@ def _importance_weighted(
 
 def _noisy_pieces(
     module: Hierarchy, rows: Source, seed: int, sample: int = 0
-) -> Iterator[tuple[slice, Tensor, Sequence[Tensor]]]:
-    """Where rows stand, the rows, and the noise of one sample per row, bottom layer first."""
+) -> Iterator[_NoisyPiece]:
     for where, table in _pieces(rows, rows.n_columns + sum(module.architecture.layer_sizes)):
         noise = _noise(module, row_keys(table, seed), range(sample, sample + 1))
         yield (

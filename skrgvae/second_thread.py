@@ -1,4 +1,4 @@
-"""Work beside the thread that asks for it, one piece after the other.
+"""Work beside the thread or the stream that asks for it, one piece after the other.
 
 torch splits single operations over its threads. Those of a training step are so short that the
 second thread mostly waits for the first, and waits by spinning: on a busy machine the step then
@@ -57,7 +57,28 @@ class _SecondThread:
                     self._error = error
 
 
-# The second thread of each thread that has one. A fork copies the note and not the thread.
+class _SideStream:
+    """Starts tasks on a stream of their own, for the current one to wait for."""
+
+    def __init__(self, stream: torch.cuda.Stream) -> None:
+        self._stream = stream
+        # What tasks read must stay: the current stream would reuse memory that it has let go of.
+        self._begun: list[Callable[[], Any]] = []
+
+    def hand(self, task: Callable[[], Any]) -> None:
+        """Start a task after all that the current stream has been told so far."""
+        self._begun.append(task)
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            task()
+
+    def wait(self) -> None:
+        """Let what the current stream is told from now on wait for all tasks."""
+        torch.cuda.current_stream().wait_stream(self._stream)
+        self._begun.clear()
+
+
+# What works aside for each thread that has it. A fork copies the note and not the thread.
 _local = threading.local()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: setattr(_local, "second", None))
@@ -66,17 +87,23 @@ if hasattr(os, "register_at_fork"):
 @contextmanager
 def second_thread() -> Iterator[None]:
     """Let `aside` hand what the calling thread gives it to another thread."""
-    outer = _second()
-    _local.second = second = _SecondThread()
+    second = _SecondThread()
     try:
-        yield
+        with _handing_to(second):
+            yield
     finally:
-        _local.second = outer
         second.end()
 
 
+@contextmanager
+def side_stream(stream: torch.cuda.Stream) -> Iterator[None]:
+    """Let `aside` start what the calling thread gives it on another stream of a CUDA device."""
+    with _handing_to(_SideStream(stream)):
+        yield
+
+
 def aside(task: Callable[..., Any], *arguments: Any) -> None:
-    """Call a function in the second thread, or at once if there is none.
+    """Call a function in the second thread, on the side stream, or at once if there is neither.
 
     Nothing that it reads may change, and nothing that it writes may be read, before `wait`.
     """
@@ -100,5 +127,15 @@ def wait() -> None:
         second.wait()
 
 
-def _second() -> _SecondThread | None:
+@contextmanager
+def _handing_to(second: _SecondThread | _SideStream) -> Iterator[None]:
+    outer = _second()
+    _local.second = second
+    try:
+        yield
+    finally:
+        _local.second = outer
+
+
+def _second() -> _SecondThread | _SideStream | None:
     return getattr(_local, "second", None)

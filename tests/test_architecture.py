@@ -32,12 +32,14 @@ MAY_IMPORT = {
     "second_thread": set(),
     "torch_modes": set(),
     "compiled": {"distributions"},
-    "likelihoods": {"compiled", "data.sources", "data.summary", "distributions"},
-    "network": {"compiled", "distributions", "likelihoods", "second_thread"},
+    "kernels": {"distributions"},
+    "likelihoods": {"compiled", "kernels", "data.sources", "data.summary", "distributions"},
+    "network": {"compiled", "distributions", "kernels", "likelihoods", "second_thread"},
     "training": {
         "compiled",
         "data.sources",
         "distributions",
+        "kernels",
         "network.records",
         "second_thread",
     },
@@ -118,9 +120,9 @@ NEEDS_NO_TORCH = {
 }
 
 # Extras: never needed to import a module of the package.
-OPTIONAL = {"matplotlib", "numba", "pandas", "polars", "pyarrow"}
+OPTIONAL = {"matplotlib", "numba", "pandas", "polars", "pyarrow", "triton"}
 # Modules that are nothing without an extra, and are themselves imported where it is there.
-NEED_AN_EXTRA = {"skrgvae.compiled": "numba"}
+NEED_AN_EXTRA = {"skrgvae.compiled": "numba", "skrgvae.kernels": "triton"}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import skrgvae.model
 from skrgvae.data.sources import ArrayRows
 from skrgvae.data.summary import summarise
 from skrgvae.distributions import LatentLaw
-from skrgvae.model import Model, score_rows
+from skrgvae.model import HeldOut, Model, score_rows
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.noise import normal_noise, row_keys
 
@@ -429,3 +429,15 @@ def test_global_generators_are_left_alone(deep, table):
     deep.features(ArrayRows(table), "median", [0])
     deep.new_module()
     assert (torch.get_rng_state() == state).all()
+
+
+@pytest.mark.parametrize("most", [0, 2**24])
+def test_held_out_rows_are_scored_as_others(deep, table, most, monkeypatch):
+    monkeypatch.setattr(skrgvae.model, "MOST_KEPT", most)
+    rows, module = ArrayRows(table.astype(np.float32)), deep.new_module()
+    held_out = HeldOut(rows, seed=3)
+    for _ in range(3):
+        np.testing.assert_array_equal(held_out.elbo(module), score_rows(module, rows, 3))
+        with torch.no_grad():
+            module.top_down.top.loc.add_(0.1)
+    assert bool(held_out._kept) == (most > 0)

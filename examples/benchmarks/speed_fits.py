@@ -135,7 +135,7 @@ def time_to_bound(n_turns, n_train=2000, target=-150.0, most=60):
 
         def epoch():
             model.train()
-            for batch in rows.shuffled(100, rng):
+            for batch, _ in rows.shuffled(100, rng):
                 optimizer.zero_grad()
                 model({"data": batch}).loss.backward()
                 optimizer.step()

@@ -68,7 +68,7 @@ def pixels(n_rows, n_columns=None):
     return (np.random.default_rng(0).random(shape) < 0.15).astype(np.float32)
 
 
-def trainer_for(table, batch_size, n_steps, sizes=None, skip=True):
+def trainer_for(table, batch_size, n_steps, sizes=None, skip=True, device=CPU):
     """A trainer of the default network, or of one without skip connections."""
     sizes = sizes or SIZES
     families = ("bernoulli",) * table.shape[1]
@@ -78,7 +78,7 @@ def trainer_for(table, batch_size, n_steps, sizes=None, skip=True):
     module = initial_module(summarise([table]), architecture, 0)
     floors = SEARCHING.free_bits(len(sizes))
     plan = Plan("adamax", SEARCHING.learning_rate, batch_size, 20, 1.0, 0.1, floors, 0.0, None)
-    return new_trainer(module, plan, n_steps, 0, CPU)
+    return new_trainer(module, plan, n_steps, 0, device)
 
 
 def training_steps(n_rows, n_steps, n_columns=None, sizes=None, skip=True):

@@ -88,12 +88,21 @@ class ArrayRows:
         rng: np.random.Generator,
         weights: NDArray[np.float64] | None = None,
     ) -> Iterator[NDArray[np.floating]]:
+        for which in self.shuffled(batch_size, rng, weights):
+            yield self.take(which)
+
+    def shuffled(
+        self,
+        batch_size: int,
+        rng: np.random.Generator,
+        weights: NDArray[np.float64] | None = None,
+    ) -> list[NDArray[np.intp]]:
+        """Positions of the rows of every batch, among those that count."""
         if weights is None:
             order = rng.permutation(self.n_rows)
         else:
             order = rng.permutation(np.repeat(np.arange(self.n_rows), repeats(weights, rng)))
-        for which in np.array_split(order, n_batches(self.n_rows, batch_size)):
-            yield self.take(which)
+        return np.array_split(order, n_batches(self.n_rows, batch_size))
 
     def part(self, index: NDArray[np.intp]) -> ArrayRows:
         return ArrayRows(self.table, index if self.index is None else self.index[index])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from skrgvae import compiled
+from skrgvae import compiled, kernels
 from skrgvae.data.summary import Summary
 from skrgvae.likelihoods.family import DTYPE, Family, Observed, blank
 
@@ -63,6 +63,11 @@ class Bernoulli(Family):
             from skrgvae.compiled import bernoulli
 
             rows, slope = bernoulli.log_prob_and_slopes(observed.values, outputs)
+            return rows, (slope,)
+        if observed.known is None and kernels.available(outputs):
+            from skrgvae.kernels import bernoulli as on_device
+
+            rows, slope = on_device.log_prob_and_slopes(observed.values, outputs)
             return rows, (slope,)
         # log p = x y - max(y, 0) + log max(p, 1 - p) for the output y and p = sigmoid(y).
         values, known = observed.values, observed.known

@@ -50,9 +50,12 @@ class ColumnLikelihood(nn.Module):
     ----------
     n_inputs, n_outputs : int
         Width of what the bottom-up pass reads, and of what the decoder must give.
+    recordable : bool
+        Whether the kernels behind `log_prob_and_slopes` depend on shapes alone.
     """
 
-    marked: Tensor
+    _marked: Tensor
+    _order: Tensor
 
     def __init__(
         self, names: Sequence[str], n_categories: Sequence[int], marked: Sequence[int]
@@ -62,20 +65,25 @@ class ColumnLikelihood(nn.Module):
         self.n_columns = len(array)
         # Blocks in the order of FAMILIES: the same table always gives the same layout.
         present = [name for name in FAMILIES if (array == name).any()]
-        self._columns = [torch.from_numpy(np.flatnonzero(array == name)) for name in present]
+        columns = [torch.from_numpy(np.flatnonzero(array == name)) for name in present]
+        for block, where in enumerate(columns):
+            self.register_buffer(f"_columns_{block}", where, persistent=False)
         self.families = nn.ModuleList(
             FAMILIES[name](categories[array == name].tolist()) for name in present
         )
-        position = torch.argsort(torch.cat(self._columns))  # of each column among the blocks
+        self.recordable = all(family.recordable for family in self._blocks())
+        # Where each column stands among the blocks.
+        self.register_buffer("_order", torch.argsort(torch.cat(columns)), persistent=False)
         self._completed = self._choose_completed()
         self.completion = LinearCompletion(sum(self._completed.values()))
-        self._marked = position[torch.tensor(list(marked), dtype=torch.int64)]
+        marks = self._order[torch.tensor(list(marked), dtype=torch.int64)]
+        self.register_buffer("_marked", marks, persistent=False)
         self.n_inputs = sum(family.n_inputs for family in self._blocks()) + len(marked)
         self.n_outputs = sum(family.n_outputs for family in self._blocks())
 
     def set_statistics(self, summary: Summary) -> None:
         """Hand every family the summary of its training columns."""
-        parts = [summary.columns(columns.numpy()) for columns in self._columns]
+        parts = [summary.columns(columns.numpy()) for columns in self._columns()]
         for family, part in zip(self._blocks(), parts, strict=True):
             family.set_statistics(part)
         if self._completed:
@@ -89,18 +97,21 @@ class ColumnLikelihood(nn.Module):
         """Decoder bias, shape (n_outputs,)."""
         return torch.cat([family.initial_outputs() for family in self._blocks()])
 
-    def observe(self, table: Tensor) -> Observed:
-        """Data units, NaN where missing, to internal units; columns in block order."""
-        parts = [self._take(table, columns) for columns in self._columns]
+    def observe(self, table: Tensor, whole: bool | None = None) -> Observed:
+        """Data units, NaN where missing, to internal units; columns in block order.
+
+        `whole` tells whether no entry is missing; None: look.
+        """
+        parts = [self._take(table, columns) for columns in self._columns()]
         values = _side_by_side(
             [family.observe(part) for family, part in zip(self._blocks(), parts, strict=True)]
         )
-        if not torch.isnan(table.sum()):  # one pass over most tables, and no look at each entry
+        if whole is None:  # one pass over most tables, and no look at each entry
+            whole = not (torch.isnan(table.sum()) and torch.isnan(table).any())
+        if whole:
             return Observed(values, None)
         data = _side_by_side(parts)
         known = ~torch.isnan(data)
-        if bool(known.all()):
-            return Observed(values, None)
         return Observed(torch.where(known, values, 0.0), known, data)
 
     def seen(self, observed: Observed) -> Observed:
@@ -242,17 +253,21 @@ class ColumnLikelihood(nn.Module):
         values, known = observed.values, observed.known
         if known is None:
             return values.new_zeros((*values.shape[:-1], len(self._marked)))
-        missing = ~known[..., self._marked.to(known.device)] & known.any(dim=-1, keepdim=True)
+        missing = ~known[..., self._marked] & known.any(dim=-1, keepdim=True)
         return missing.to(values.dtype)
 
     def _blocks(self) -> list[Family]:
         return [family for family in self.families if isinstance(family, Family)]
 
+    def _columns(self) -> list[Tensor]:
+        """Positions of the columns of each block."""
+        return [self.get_buffer(f"_columns_{block}") for block in range(len(self.families))]
+
     def _is_whole(self) -> bool:
-        return len(self._columns) == 1
+        return len(self.families) == 1
 
     def _take(self, table: Tensor, columns: Tensor) -> Tensor:
-        return table if self._is_whole() else table[..., columns.to(table.device)]
+        return table if self._is_whole() else table[..., columns]
 
     def _split(self, observed: Observed) -> list[Observed]:
         values = self._split_columns(observed.values)
@@ -271,8 +286,7 @@ class ColumnLikelihood(nn.Module):
         joined = _side_by_side(parts)
         if self._is_whole():
             return joined
-        order = torch.argsort(torch.cat(self._columns)).to(joined.device)
-        return joined[..., order]
+        return joined[..., self._order]
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:

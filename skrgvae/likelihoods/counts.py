@@ -40,6 +40,7 @@ class Counts(Family):
     Draws, and expectations without a row to go by, are at exposure 1.
     """
 
+    recordable = False  # see `at_positive`
     exposure_columns: ClassVar[int] = EXPOSURE_COLUMNS
     mean_count: Tensor
     input_loc: Tensor

@@ -72,6 +72,8 @@ class Family(nn.Module):
         Numbers the decoder must give per row.
     n_expected : int
         Numbers that `expectation` gives.
+    recordable : bool
+        Whether the kernels behind `log_prob_and_slopes` depend on shapes alone.
     completed : bool
         Whether the bottom-up pass reads, in the place of holes, what is linear in the coordinates
         of the row's other completed columns.
@@ -81,6 +83,7 @@ class Family(nn.Module):
     """
 
     name: ClassVar[str]
+    recordable: ClassVar[bool] = True
     completed: ClassVar[bool] = False
     linear: ClassVar[bool] = False
 

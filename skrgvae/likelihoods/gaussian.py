@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,6 +79,7 @@ class Gaussian(Family):
     low: Tensor
     high: Tensor
     bent: Tensor
+    bent_columns: Tensor
     varies: Tensor
 
     def __init__(self, n_categories: Sequence[int]) -> None:
@@ -90,6 +92,8 @@ class Gaussian(Family):
         for name in ("spread", "bent_spread"):
             self.register_buffer(name, torch.ones(n_columns, dtype=torch.float64))
         self.register_buffer("bent", torch.zeros(n_columns, dtype=torch.bool))
+        # Where it is true: most tables have none, and asinh is slow.
+        self.register_buffer("bent_columns", torch.empty(0, dtype=torch.int64), persistent=False)
         self.register_buffer("varies", torch.ones(n_columns, dtype=torch.bool))
         # The scale starts at the column's own spread.
         self.raw_scale = softplus_parameter(n_columns, 1.0)
@@ -107,6 +111,7 @@ class Gaussian(Family):
         for j, bend in _bends(summary).items():
             self.loc[j], self.spread[j], self.bent_loc[j], self.bent_spread[j] = bend
             self.bent[j] = True
+        self._find_bent()
 
     def initial_outputs(self) -> Tensor:
         return torch.zeros(self.n_columns, dtype=DTYPE)
@@ -114,7 +119,7 @@ class Gaussian(Family):
     def observe(self, columns: Tensor) -> Tensor:
         values = ((columns - self.loc) / self.spread).clamp(-LARGEST, LARGEST)
         values = torch.where(self.varies, values, 0.0)
-        bent = self._bent_columns()
+        bent = self.bent_columns
         if len(bent):
             logarithmic = torch.asinh(values[..., bent]) - self.bent_loc[bent]
             values = values.index_copy(-1, bent, logarithmic / self.bent_spread[bent])
@@ -154,7 +159,7 @@ class Gaussian(Family):
 
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         expected = self._straight(outputs)
-        bent = self._bent_columns()
+        bent = self.bent_columns
         if not len(bent):
             return expected
         # E sinh(N(m, s^2)) = sinh(m) exp(s^2 / 2).
@@ -169,15 +174,18 @@ class Gaussian(Family):
         )
         values = outputs + self.scale() * noise
         drawn = self._straight(values)
-        bent = self._bent_columns()
+        bent = self.bent_columns
         if not len(bent):
             return drawn
         tail = self.loc[bent] + self.spread[bent] * self._sinh(values, bent)
         return drawn.index_copy(-1, bent, tail)
 
-    def _bent_columns(self) -> Tensor:
-        """Their positions: most tables have none, and asinh is slow."""
-        return torch.nonzero(self.bent).squeeze(-1)
+    def _find_bent(self) -> None:
+        self.bent_columns = torch.nonzero(self.bent).squeeze(-1)
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self._find_bent()
 
     def _straight(self, values: Tensor) -> Tensor:
         """Data units of columns that are not bent, for internal units."""
@@ -191,7 +199,7 @@ class Gaussian(Family):
     def _log_slope(self, values: Tensor) -> Tensor:
         """log dy/dx, shape (n_rows, n_columns) or (n_columns,)."""
         slope = -torch.log(self.spread).to(values.dtype)
-        bent = self._bent_columns()
+        bent = self.bent_columns
         if not len(bent):
             return slope
         # asinh has the slope 1 / cosh(asinh(.)).

@@ -16,21 +16,31 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skrgvae import compiled
+from skrgvae import compiled, kernels
 from skrgvae.likelihoods import ColumnLikelihood, Observed
 from skrgvae.network.bottom_up import BottomUp
-from skrgvae.network.modules import LOG_RANGE, VARIANCE_FLOOR, Affine, BatchNorm, Hidden
+from skrgvae.network.modules import (
+    LOG_RANGE,
+    MOMENTUM,
+    VARIANCE_FLOOR,
+    Affine,
+    BatchNorm,
+    Hidden,
+)
 from skrgvae.network.records import SampledTerms
 from skrgvae.network.top_down import LOWEST_PRIOR, LayerPrior, Step, TopDown, TopPrior
 from skrgvae.network.units import Units, where_above
 from skrgvae.second_thread import aside, wait
 
-# Share of inputs that are not 0, up to which products with them alone are the faster ones.
+# Share of inputs that are not 0, up to which products with them alone are the faster ones on the
+# CPU. Devices with thousands of cores multiply by a zero sooner than they look for it.
 SPARSE = 0.02
 
 if TYPE_CHECKING:
     from skrgvae.compiled.norm import CompiledNorm
     from skrgvae.compiled.units import CompiledUnits
+    from skrgvae.kernels.norm import KernelNorm
+    from skrgvae.kernels.units import KernelUnits
 
 
 class Reading(NamedTuple):
@@ -64,6 +74,11 @@ class FusedPass:
     top_down : TopDown
         The parameters of all three must have their `grad`, and keep their storage.
     n_rows : int
+
+    Attributes
+    ----------
+    recordable : bool
+        Whether all kernels that it runs depend on shapes alone, and nothing waits for results.
     """
 
     def __init__(
@@ -72,14 +87,20 @@ class FusedPass:
         self.likelihood = likelihood
         self.up = _Upward(bottom_up, n_rows)
         self.down = _Downward(top_down, n_rows)
+        # torch's own normalisation counts batches on the CPU.
+        self.recordable = kernels.available(top_down.top.loc) and likelihood.recordable
 
     @torch.no_grad()
-    def read(self, table: Tensor) -> Reading:
-        """What the pass reads of rows in data units, (n_rows, n_columns)."""
-        observed = self.likelihood.observe(table)
+    def read(self, table: Tensor, whole: bool | None = None) -> Reading:
+        """What the pass reads of rows in data units, (n_rows, n_columns).
+
+        `whole` tells whether no entry is missing; None: look.
+        """
+        observed = self.likelihood.observe(table, whole)
         seen = self.likelihood.seen(observed)
         inputs = self.likelihood.inputs(seen)
-        if torch.count_nonzero(inputs) <= SPARSE * inputs.numel():
+        on_cpu = inputs.device.type == "cpu"
+        if on_cpu and torch.count_nonzero(inputs) <= SPARSE * inputs.numel():
             inputs = inputs.to_sparse()
         return Reading(observed, seen.informed(), inputs)
 
@@ -174,6 +195,7 @@ class _Norm:
     def __init__(self, module: nn.Module) -> None:
         self.module = module if isinstance(module, BatchNorm) else None
         self.compiled: CompiledNorm | None = None
+        self.kernel: KernelNorm | None = None
         if self.module is None:
             return
         gain, shift = self.module.gain, self.module.shift
@@ -183,13 +205,22 @@ class _Norm:
             from skrgvae.compiled.norm import CompiledNorm
 
             self.compiled = CompiledNorm(self.state, VARIANCE_FLOOR)
+        if kernels.available(gain):
+            from skrgvae.kernels.norm import KernelNorm
+
+            options = MOMENTUM, VARIANCE_FLOOR
+            self.kernel = KernelNorm(self.state, self.module.n_batches, *options)
 
     def forward(self, x: Tensor) -> None:
         """Put the results in the place of the values."""
         self.out = x
         if self.module is None:
             return
-        self.use_batch, momentum = self.module.count(x)
+        self.use_batch = self.module.uses_moments_of(x)
+        if self.kernel is not None and self.use_batch:
+            self.kernel.forward(x)
+            return
+        momentum = self.module.momentum() if self.use_batch else 0.0
         if self.compiled is not None and self.use_batch:
             self.compiled.forward(x, momentum)
             return
@@ -209,8 +240,9 @@ class _Norm:
         from_rectified : Tensor of shape (n_rows, n_units) or None
             Gradient of the rectified results, which is to be added.
         """
-        if self.compiled is not None and self.use_batch:
-            slopes = self.compiled.backward(grad, from_rectified)
+        own = self.compiled or self.kernel
+        if own is not None and self.use_batch:
+            slopes = own.backward(grad, from_rectified)
         else:
             if from_rectified is not None:
                 n_units = from_rectified.shape[1]
@@ -448,10 +480,14 @@ class _Downward:
         return found
 
 
-def _units_for(like: Tensor) -> Callable[..., Units | CompiledUnits]:
+def _units_for(like: Tensor) -> Callable[..., Units | CompiledUnits | KernelUnits]:
     """The quickest way to work on units of a tensor's dtype and on its device."""
-    if not compiled.available(like):
-        return Units
-    from skrgvae.compiled.units import CompiledUnits
+    if compiled.available(like):
+        from skrgvae.compiled.units import CompiledUnits
 
-    return partial(CompiledUnits, widest=LOG_RANGE)
+        return partial(CompiledUnits, widest=LOG_RANGE)
+    if kernels.available(like):
+        from skrgvae.kernels.units import KernelUnits
+
+        return partial(KernelUnits, widest=LOG_RANGE)
+    return Units

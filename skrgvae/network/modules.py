@@ -82,25 +82,27 @@ class BatchNorm(nn.Module):
         # is not dominated by the zeros and ones above.
         self.register_buffer("n_batches", torch.zeros((), dtype=torch.int64))
 
-    def count(self, x: Tensor) -> tuple[bool, float]:
-        """Whether the moments are the batch's, and their weight in the running ones."""
-        if not self.training or x.shape[0] < 2:
-            return False, 0.0
-        return True, max(MOMENTUM, 1.0 / int(self.n_batches.add_(1)))
+    def uses_moments_of(self, x: Tensor) -> bool:
+        """Whether the moments are the batch's."""
+        return self.training and x.shape[0] > 1
+
+    def momentum(self) -> float:
+        """Weight of the next batch in the running moments, which is counted."""
+        return max(MOMENTUM, 1.0 / int(self.n_batches.add_(1)))
 
     def running(self) -> tuple[Tensor, Tensor]:
         """Running mean and variance."""
         return self.running_mean, self.running_variance
 
     def forward(self, x: Tensor) -> Tensor:
-        use_batch, momentum = self.count(x)
+        use_batch = self.uses_moments_of(x)
         return F.batch_norm(
             x.reshape(-1, x.shape[-1]),
             *self.running(),
             self.gain,
             self.shift,
             use_batch,
-            momentum,
+            self.momentum() if use_batch else 0.0,
             VARIANCE_FLOOR,
         ).reshape(x.shape)
 

@@ -58,7 +58,9 @@ class Units:
         self.values, self.grad_values = values[:, columns], grad_values[:, columns]
         self.kl = kl[columns]
         n_units = len(self.kl)
-        n_pieces = -(-n_rows * n_units // (PIECE * max(1, torch.get_num_threads())))
+        n_pieces = 1  # but on the CPU
+        if values.device.type == "cpu":
+            n_pieces = -(-n_rows * n_units // (PIECE * max(1, torch.get_num_threads())))
         step = -(-n_rows // n_pieces)
         self.pieces = [slice(start, start + step) for start in range(0, n_rows, step)]
         self.grads = values.new_empty(2, n_rows, 2 * n_units)

@@ -62,14 +62,14 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> Run:
             "optimizer": _under("optimizer", arrays),
         }
     )
-    module = _as_tensors(_under("module", arrays), trainer.flat.device)
+    module = _as_tensors(_under("module", arrays), trainer.device)
     trainer.module.load_state_dict(module)
     history = {name: column.tolist() for name, column in _under("history", arrays).items()}
     history["kl"] = [tuple(layers) for layers in history["kl"]]
     return Run(
         History.from_dict(history),
         values["best"],
-        _as_tensors(_under("kept", arrays), trainer.flat.device) or module,
+        _as_tensors(_under("kept", arrays), trainer.device) or module,
         -math.inf if values["reference"] is None else values["reference"],
         values["waited"],
         values["ended"],

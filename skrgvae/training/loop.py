@@ -12,63 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skrgvae.network.records import SampledTerms
 from skrgvae.second_thread import aside, wait
 from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch, History
-from skrgvae.training.objective import BatchSummary, FusedObjective, objective
-from skrgvae.training.optimizer import OPTIMIZERS, flatten_parameters, write_gradients
 from skrgvae.training.schedules import Schedule
+from skrgvae.training.steps import Batch, RecordedSteps, Settings, Steps
 from skrgvae.training.threads import threads_for
 
-# Numbers of rows whose buffers are kept: the batches of a pass have two, a stream's may have more.
-MAX_FUSED = 4
 # Steps dropped in a row, each at half the rate of the one before, until training is given up.
 MAX_DROPPED = 20
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the loop needs to know; the names are the estimator's."""
-
-    optimizer: str
-    batch_size: int
-    free_bits: tuple[float, ...]
-    sparsity_penalty: float
-
-
-class FusedPass(Protocol):
-    """What a module may offer instead of a pass that autograd goes back through."""
-
-    def read(self, rows: Tensor) -> Any:
-        """All that `forward` needs of rows and that no parameter has a part in."""
-
-    def forward(self, reading: Any, noise: Tensor) -> SampledTerms:
-        """Terms of the bound; the noise of all layers stands side by side."""
-
-    def backward(self, by_log_likelihood: float, by_kl: Tensor, by_values: Tensor | None) -> None:
-        """Write the parameters' gradients, from `Slopes`, to their `grad`."""
-
-
-@dataclass
-class Batch:
-    """Rows of one step, and what is made ready for it.
-
-    Attributes
-    ----------
-    rows : Tensor of shape (n_rows, n_columns)
-    fused : FusedPass or None
-    noise : Tensor of shape (n_rows, n_units of all layers)
-        Standard normal.
-    reading : object
-        Of the fused pass.
-    """
-
-    rows: Tensor
-    fused: FusedPass | None
-    noise: Tensor = field(init=False)
-    reading: Any = None
 
 
 class Trainer:
@@ -100,47 +53,41 @@ class Trainer:
         self.layer_sizes = tuple(layer_sizes)
         self.schedule = schedule
         self.settings = settings
-        self.flat = flatten_parameters(module)
-        self.optimizer = OPTIMIZERS[settings.optimizer](self.flat)
+        self.device = next(module.parameters()).device
+        make = RecordedSteps if self.device.type == "cuda" else Steps
+        self.steps = make(module, layer_sizes, settings)
         self.rng = np.random.default_rng(seed)
-        self.generator = torch.Generator(device=self.flat.device).manual_seed(seed)
+        self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.step = 0
-        self.rate_factor = 1.0
-        self.dropped = 0
         self.average: Average | None = None
-        self.objective = FusedObjective(
-            self.layer_sizes, settings.free_bits, settings.sparsity_penalty, self.flat.detach()
-        )
-        self._fused: dict[int, FusedPass | None] = {}
 
     def epoch(self, rows: Rows) -> Epoch:
         """One pass over the rows in random order."""
         started = time.perf_counter()
         self.module.train()
-        buffers = [buffer.clone() for buffer in self.module.buffers()]
-        reconstruction, kl = 0.0, np.zeros(len(self.layer_sizes))
-        n_rows: float = 0
         n_in_batch = min(self.settings.batch_size, len(rows))
-        on_cpu = self.flat.device.type == "cpu"  # other devices are only told what to do
-        with threads_for(n_in_batch * self.flat.numel() if on_cpu else 0.0):
+        on_cpu = self.device.type == "cpu"  # other devices are only told what to do
+        with threads_for(n_in_batch * self.steps.flat.numel() if on_cpu else 0.0):
+            self.steps.begin()
             for batch in self.batches(rows):
-                summary = self._step(batch, buffers)
-                if summary is not None:
-                    if self.average is not None:
-                        self.average.after_step(self.step)
-                    n_rows += len(batch.rows)
-                    reconstruction += len(batch.rows) * summary[0]
-                    kl += len(batch.rows) * summary[1]
+                rate = self.schedule.learning_rate_at(self.step)
+                self.steps.take(batch, rate, self.schedule.kl_weight_at(self.step))
+                self.step += 1
+                self._check()
+                if self.average is not None:
+                    self.average.after_step(self.step)
+            totals = self.steps.end()
+            self._check()
         self.module.eval()
-        n_rows = n_rows or math.nan  # an epoch without a single good step has no bound
-        reconstruction, kl = reconstruction / n_rows, kl / n_rows
+        n_rows = totals.n_rows or math.nan  # without a single good step there is no bound
+        reconstruction, kl = totals.reconstruction / n_rows, totals.kl / n_rows
         return Epoch(
             elbo=float(reconstruction - kl.sum()),
             validation_elbo=math.nan,
             reconstruction=float(reconstruction),
             kl=tuple(kl.tolist()),
             kl_weight=self.schedule.kl_weight_at(self.step - 1),
-            learning_rate=self.rate_factor * self.schedule.learning_rate_at(self.step - 1),
+            learning_rate=self.steps.rate_factor * self.schedule.learning_rate_at(self.step - 1),
             seconds=time.perf_counter() - started,
         )
 
@@ -148,27 +95,27 @@ class Trainer:
         """All that the next epoch depends on beside the module's own state, without tensors."""
         return {
             "step": self.step,
-            "rate_factor": self.rate_factor,
-            "dropped": self.dropped,
+            "rate_factor": self.steps.rate_factor,
+            "dropped": self.steps.dropped,
             "rng": self.rng.bit_generator.state,
             "generator": self.generator.get_state().cpu().numpy(),
-            "optimizer": self.optimizer.state(),
+            "optimizer": self.steps.optimizer.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.step = state["step"]
-        self.rate_factor = state["rate_factor"]
-        self.dropped = state["dropped"]
+        self.steps.rate_factor = state["rate_factor"]
+        self.steps.dropped = state["dropped"]
         self.rng.bit_generator.state = state["rng"]
         self.generator.set_state(torch.tensor(state["generator"]))
-        self.optimizer.load_state(state["optimizer"])
+        self.steps.optimizer.load_state(state["optimizer"])
 
     def batches(self, rows: Rows) -> Iterator[Batch]:
         """One pass in random order, each batch made ready while the one before is worked on."""
         ready: Batch | None = None
-        for table in rows.shuffled(self.settings.batch_size, self.rng):
-            batch = Batch(table, self._fused_pass(len(table)))
+        for table, whole in rows.shuffled(self.settings.batch_size, self.rng):
+            batch = Batch(table, whole, self.steps.fused_pass(len(table)))
             aside(self._make_ready, batch)
             if ready is not None:
                 yield ready
@@ -183,66 +130,25 @@ class Trainer:
             n_rows,
             sum(self.layer_sizes),
             generator=self.generator,
-            device=self.flat.device,
-            dtype=self.flat.dtype,
+            device=self.device,
+            dtype=self.steps.flat.dtype,
         )
 
     def _make_ready(self, batch: Batch) -> None:
         batch.noise = self.noise(len(batch.rows))
         if batch.fused is not None:
-            batch.reading = batch.fused.read(batch.rows)
+            batch.reading = batch.fused.read(batch.rows, batch.whole)
 
-    def _step(self, batch: Batch, last_buffers: list[Tensor]) -> tuple[float, np.ndarray] | None:
-        """One step; None when it had to be dropped."""
-        rate = self.rate_factor * self.schedule.learning_rate_at(self.step)
-        kl_weight = self.schedule.kl_weight_at(self.step)
-        loss, summary = self._write_gradients(batch, kl_weight)
-        self.step += 1
-        if not (math.isfinite(loss) and self.optimizer.step(rate)):
-            self._drop(last_buffers)
-            return None
-        self.dropped = 0
-        return float(summary.reconstruction), summary.kl.double().cpu().numpy()
-
-    def _write_gradients(self, batch: Batch, kl_weight: float) -> tuple[float, BatchSummary]:
-        """Loss of a batch and its terms of the bound; the gradients are left in the buffer."""
-        if batch.fused is None:
-            terms = self.module(batch.rows, list(batch.noise.split(self.layer_sizes, dim=1)))
-            options = self.settings.free_bits, self.settings.sparsity_penalty
-            loss, summary = objective(terms, kl_weight, *options)
-            write_gradients(loss, self.module, self.flat)
-            return loss.item(), summary
-        terms = batch.fused.forward(batch.reading, batch.noise)
-        loss, summary, slopes = self.objective(terms, kl_weight)
-        batch.fused.backward(*slopes)
-        return loss.item(), summary
-
-    def _fused_pass(self, n_rows: int) -> FusedPass | None:
-        """The module's own one for so many rows, if it has any."""
-        if n_rows not in self._fused:
-            if len(self._fused) == MAX_FUSED:
-                self._fused.pop(next(iter(self._fused)))
-            make = getattr(self.module, "fused_pass", None)
-            self._fused[n_rows] = None if make is None else make(n_rows)
-        return self._fused[n_rows]
-
-    def _drop(self, last_buffers: list[Tensor]) -> None:
-        """Take a step that was not finite back, and go on at half the rate."""
-        self.dropped += 1
-        self.rate_factor *= 0.5
-        # The normalisation's running moments have already seen the batch.
-        for buffer, last in zip(self.module.buffers(), last_buffers, strict=True):
-            if not torch.isfinite(buffer).all():
-                buffer.copy_(last)
-        if self.dropped > MAX_DROPPED:
+    def _check(self) -> None:
+        if self.steps.dropped > MAX_DROPPED:
             raise self.no_finite_loss()
 
     def no_finite_loss(self) -> ValueError:
         """The error that ends a training without finite losses."""
         return ValueError(
-            f"Training gave no finite loss in {self.dropped} steps in a row, although the "
+            f"Training gave no finite loss in {self.steps.dropped} steps in a row, although the "
             "learning rate was halved after each, down to "
-            f"{self.rate_factor * self.schedule.learning_rate:.3g}. Try a smaller "
+            f"{self.steps.rate_factor * self.schedule.learning_rate:.3g}. Try a smaller "
             "learning_rate, batch_norm=True, or columns scaled to comparable ranges."
         )
 

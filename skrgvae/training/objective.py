@@ -103,7 +103,7 @@ class FusedObjective:
         self.members = nn.functional.one_hot(layer).T.to(like)  # (n_layers, n_units)
 
     def __call__(
-        self, terms: SampledTerms, kl_weight: float
+        self, terms: SampledTerms, kl_weight: float | Tensor
     ) -> tuple[Tensor, BatchSummary, Slopes]:
         """Loss of a batch, its terms of the bound, and the derivatives of the loss."""
         n_rows, per_unit = len(terms.values), terms.kl

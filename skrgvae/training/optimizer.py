@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from skrgvae import compiled
+from skrgvae import compiled, kernels
 from skrgvae.second_thread import aside, wait
 
 # Weight of the past in the mean of the gradients, and what is added to their size.
@@ -45,12 +45,22 @@ class Moments:
         for name, part in (("step", self.n_steps), ("mean", self.mean), ("square", self.square)):
             part.copy_(torch.as_tensor(state[name])) if state else part.zero_()
 
-    def _torchs_step(self, rate: float, beta2: float, newest: Tensor | None = None) -> bool:
+    def has_finite_gradients(self) -> Tensor:
+        """Whether they can be squared, shape ()."""
         assert self.values.grad is not None
-        if not torch.isfinite(torch.dot(self.values.grad, self.values.grad)):
-            return False
+        return torch.isfinite(torch.dot(self.values.grad, self.values.grad))
+
+    def _torchs_step(
+        self,
+        rate: float | Tensor,
+        beta2: float,
+        newest: Tensor | None = None,
+        good: Tensor | None = None,
+    ) -> None:
+        """Without `good`, a tensor of shape (), the values are moved."""
+        assert self.values.grad is not None
         if newest is not None:
-            self.square.mul_(DECAY)
+            self.square.mul_(DECAY if good is None else torch.where(good, DECAY, 1.0))
         adam(
             [self.values],
             [self.values.grad],
@@ -67,8 +77,8 @@ class Moments:
             maximize=False,
             foreach=False,
             fused=True,
+            found_inf=None if good is None else (~good).float(),
         )
-        return True
 
 
 class Adam(Moments):
@@ -77,7 +87,15 @@ class Adam(Moments):
     @torch.no_grad()
     def step(self, rate: float) -> bool:
         """Move the values; False where gradients can't be squared, which move nothing."""
-        return self._torchs_step(rate, beta2=0.999)
+        if not self.has_finite_gradients():
+            return False
+        self._torchs_step(rate, beta2=0.999)
+        return True
+
+    @torch.no_grad()
+    def step_where(self, good: Tensor, rate: Tensor) -> None:
+        """Move the values if a tensor says so, both of shape () and on their device."""
+        self._torchs_step(rate, beta2=0.999, good=good)
 
 
 class Adamax(Moments):
@@ -120,9 +138,28 @@ class Adamax(Moments):
             move(slice(half))
             wait()
             return all(moved)
+        if not self.has_finite_gradients():
+            return False
+        self._torchs_step(rate, beta2=0.0, newest=self._newest())
+        return True
+
+    @torch.no_grad()
+    def step_where(self, good: Tensor, rate: Tensor) -> None:
+        """Move the values if a tensor says so, both of shape () and on their device."""
+        if kernels.available(self.values):
+            from skrgvae.kernels import adamax
+
+            assert self.values.grad is not None
+            self.n_steps += good
+            vectors = self.values.detach(), self.values.grad, self.mean, self.square
+            adamax.step(*vectors, good, rate, self.n_steps, BETA, DECAY, EPSILON)
+            return
+        self._torchs_step(rate, beta2=0.0, newest=self._newest(), good=good)
+
+    def _newest(self) -> Tensor:
         if self.newest is None:
             self.newest = torch.zeros_like(self.mean)
-        return self._torchs_step(rate, beta2=0.0, newest=self.newest)
+        return self.newest
 
 
 OPTIMIZERS: dict[str, type[Adam] | type[Adamax]] = {"adamax": Adamax, "adam": Adam}

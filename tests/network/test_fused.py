@@ -46,7 +46,7 @@ def readable(architecture: Architecture, table: np.ndarray, training: bool, dtyp
     total = by_log_likelihood * terms.log_likelihood.sum()
     total = total + (kl * by_kl).sum() + (values * by_values).sum()
     total.backward()
-    buffers = [buffer.to(dtype) for buffer in module.buffers()]
+    buffers = [buffer.to(dtype) for buffer in module.buffers() if buffer.numel()]
     return [terms.log_likelihood, kl.mean(dim=0), values, *gradients_of(module), *buffers]
 
 
@@ -62,7 +62,7 @@ def fused(architecture: Architecture, table: np.ndarray, training: bool, dtype=D
     module = restarted(module, architecture, dtype)
     terms = step.forward(reading, torch.cat(noise, dim=1))
     step.backward(*weights_for(architecture, len(table), dtype))
-    buffers = [buffer.to(dtype) for buffer in module.buffers()]
+    buffers = [buffer.to(dtype) for buffer in module.buffers() if buffer.numel()]
     return [*terms, *gradients_of(module), *buffers]
 
 

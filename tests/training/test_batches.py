@@ -13,12 +13,17 @@ def numbered(n_rows: int, dtype=np.float64) -> np.ndarray:
     return np.stack([np.arange(n_rows), -np.arange(n_rows)], axis=1).astype(dtype)
 
 
+def tables(rows, batch_size, rng):
+    """The batches of one pass."""
+    return [table for table, _ in rows.shuffled(batch_size, rng)]
+
+
 @pytest.mark.parametrize(
     ("n_rows", "batch_size"), [(1, 1), (1, 100), (5, 100), (100, 100), (101, 100), (37, 5), (8, 1)]
 )
 def test_every_row_once_in_batches_of_nearly_equal_size(n_rows, batch_size):
     rows = Rows(ArrayRows(numbered(n_rows)), CPU)
-    batches = list(rows.shuffled(batch_size, np.random.default_rng(0)))
+    batches = tables(rows, batch_size, np.random.default_rng(0))
     assert len(batches) == rows.n_batches(batch_size)
     sizes = [len(batch) for batch in batches]
     assert max(sizes) - min(sizes) <= 1
@@ -32,8 +37,8 @@ def test_every_row_once_in_batches_of_nearly_equal_size(n_rows, batch_size):
 def test_order_is_the_generators():
     rows = Rows(ArrayRows(numbered(50)), CPU)
     rng = np.random.default_rng(3)
-    first, second = (torch.cat(list(rows.shuffled(10, rng)))[:, 0].tolist() for _ in range(2))
-    again = torch.cat(list(rows.shuffled(10, np.random.default_rng(3))))[:, 0].tolist()
+    first, second = (torch.cat(tables(rows, 10, rng))[:, 0].tolist() for _ in range(2))
+    again = torch.cat(tables(rows, 10, np.random.default_rng(3)))[:, 0].tolist()
     assert first == again
     assert first != second
     assert first != sorted(first)
@@ -53,7 +58,7 @@ def test_values_and_dtype_are_kept(dtype):
 def test_read_only_arrays_are_not_written_to():
     table = numbered(9)
     table.setflags(write=False)
-    for batch in Rows(ArrayRows(table), CPU).shuffled(4, np.random.default_rng(0)):
+    for batch in tables(Rows(ArrayRows(table), CPU), 4, np.random.default_rng(0)):
         batch.fill_(7.0)  # a batch belongs to whoever took it
     np.testing.assert_array_equal(table, numbered(9))
 
@@ -61,7 +66,7 @@ def test_read_only_arrays_are_not_written_to():
 def test_memory_maps(tmp_path):
     np.save(tmp_path / "table.npy", numbered(9))
     table = np.load(tmp_path / "table.npy", mmap_mode="r")
-    batches = list(Rows(ArrayRows(table), CPU).shuffled(4, np.random.default_rng(0)))
+    batches = tables(Rows(ArrayRows(table), CPU), 4, np.random.default_rng(0))
     assert sorted(torch.cat(batches)[:, 0].tolist()) == list(range(9))
 
 

@@ -52,7 +52,7 @@ def test_an_epoch_reports_means_over_rows_at_weight_1():
     generator = torch.Generator().manual_seed(0)
     loc = trainer.module.loc.detach().clone()
     total = 0.0
-    for batch in shuffled:
+    for batch, _ in shuffled:
         noise = torch.randn(len(batch), 2, generator=generator)
         total += 0.5 * (batch - loc - noise).square().sum().item()
     epoch = trainer.epoch(rows)
@@ -140,7 +140,7 @@ def test_a_step_that_is_not_finite_is_dropped():
     moments = {name: value.copy() for name, value in trainer.state()["optimizer"].items()}
     trainer.epoch(rows)
     assert trainer.step == 2
-    assert trainer.rate_factor == 0.5
+    assert trainer.steps.rate_factor == 0.5
     torch.testing.assert_close(weights(trainer.module), before, rtol=0, atol=0)
     after = trainer.state()["optimizer"]
     assert all((after[name] == moments[name]).all() for name in moments)
@@ -156,7 +156,7 @@ def test_recovery_from_a_few_bad_steps():
     trainer = toy_trainer(Toy(lambda call: call < 4), learning_rate=1.0, batch_size=100)
     rows = toy_rows()
     history = fit_epochs(trainer, rows, 200).history
-    assert trainer.rate_factor == 0.5**4
+    assert trainer.steps.rate_factor == 0.5**4
     assert_finite(trainer.module)
     np.testing.assert_allclose(
         trainer.module.loc.detach(), rows.source.table.mean(axis=0) / 2, atol=0.4
@@ -167,7 +167,7 @@ def test_recovery_from_a_few_bad_steps():
 def test_single_bad_steps_do_not_add_up():
     trainer = toy_trainer(Toy(lambda call: call % 2 == 0), batch_size=100)
     fit_epochs(trainer, toy_rows(), 3 * MAX_DROPPED)
-    assert trainer.rate_factor == 0.5 ** (1.5 * MAX_DROPPED)
+    assert trainer.steps.rate_factor == 0.5 ** (1.5 * MAX_DROPPED)
     assert_finite(trainer.module)
 
 
@@ -179,7 +179,7 @@ def test_a_row_that_is_not_finite_leaves_no_trace():
     table[7, 2] = math.inf
     trainer = network_trainer(module)
     history = fit_epochs(trainer, Rows(ArrayRows(table), CPU), 3).history
-    assert trainer.rate_factor == 0.5**3
+    assert trainer.steps.rate_factor == 0.5**3
     assert_finite(module)
     assert all(math.isfinite(epoch.elbo) for epoch in history.epochs)
     norm = module.bottom_up.norms[0]
@@ -197,7 +197,7 @@ def test_a_gradient_that_is_not_finite_drops_the_step():
     trainer = toy_trainer(Steep(), batch_size=100)
     before = weights(trainer.module)
     trainer.epoch(toy_rows())
-    assert trainer.rate_factor == 0.5
+    assert trainer.steps.rate_factor == 0.5
     torch.testing.assert_close(trainer.module.loc.detach(), before["loc"], rtol=0, atol=0)
 
 
@@ -275,7 +275,7 @@ def test_the_best_weights_are_restored():
 
 def test_the_buffers_parameters_are_the_restored_ones():
     trainer, script, _, _ = run([-3.0, -4.0], stops=False)
-    torch.testing.assert_close(trainer.flat.detach(), script.seen[0]["loc"], rtol=0, atol=0)
+    torch.testing.assert_close(trainer.steps.flat.detach(), script.seen[0]["loc"], rtol=0, atol=0)
 
 
 def test_without_validation_the_last_weights_are_kept():
@@ -409,4 +409,4 @@ def test_a_rate_that_was_lowered_stays_low():
     trainer.epoch(toy_rows())
     resumed = toy_trainer()
     resumed.load_state(trainer.state())
-    assert resumed.rate_factor == 0.5
+    assert resumed.steps.rate_factor == 0.5

@@ -1,0 +1,272 @@
+"""Training steps, and what becomes of those that are not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from skrgvae.network.records import SampledTerms
+from skrgvae.training.graphs import Recorded
+from skrgvae.training.objective import BatchSummary, FusedObjective, objective
+from skrgvae.training.optimizer import (
+    OPTIMIZERS,
+    Adam,
+    Adamax,
+    flatten_parameters,
+    write_gradients,
+)
+
+# Numbers of rows whose buffers are kept: the batches of a pass have two, a stream's may have more.
+MAX_FUSED = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the steps need to know; the names are the estimator's."""
+
+    optimizer: str
+    batch_size: int
+    free_bits: tuple[float, ...]
+    sparsity_penalty: float
+
+
+class FusedPass(Protocol):
+    """What a module may offer instead of a pass that autograd goes back through.
+
+    Attributes
+    ----------
+    recordable : bool
+        Whether the kernels that it runs depend on nothing but the shapes of what it is given.
+    """
+
+    recordable: bool
+
+    def read(self, rows: Tensor, whole: bool | None) -> Any:
+        """All that `forward` needs of rows and that no parameter has a part in.
+
+        `whole` tells whether any entry is missing; None: it has to look.
+        """
+
+    def forward(self, reading: Any, noise: Tensor) -> SampledTerms:
+        """Terms of the bound; the noise of all layers stands side by side."""
+
+    def backward(self, by_log_likelihood: float, by_kl: Tensor, by_values: Tensor | None) -> None:
+        """Write the parameters' gradients, from `Slopes`, to their `grad`."""
+
+
+@dataclass
+class Batch:
+    """Rows of one step, and what is made ready for it.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n_rows, n_columns)
+    whole : bool or None
+        Whether no entry is missing, where that is known.
+    fused : FusedPass or None
+    noise : Tensor of shape (n_rows, n_units of all layers)
+        Standard normal.
+    reading : object
+        Of the fused pass.
+    """
+
+    rows: Tensor
+    whole: bool | None
+    fused: FusedPass | None
+    noise: Tensor = field(init=False)
+    reading: Any = None
+
+
+class Totals(NamedTuple):
+    """Sums over the rows of all good steps of a pass, at weight 1, in nats."""
+
+    n_rows: float
+    reconstruction: float
+    kl: NDArray[np.float64]  # per layer
+
+
+class Steps:
+    """Steps of one optimiser on one module.
+
+    A step whose loss or gradients are not finite moves nothing, and halves the learning rate of
+    those after it.
+
+    Parameters
+    ----------
+    module : nn.Module
+        As for `Trainer`.
+    layer_sizes : sequence of int
+        Units per layer, bottom first.
+    settings : Settings
+
+    Attributes
+    ----------
+    flat : nn.Parameter
+        All parameters of the module.
+    rate_factor : float
+        What the learning rate is multiplied by.
+    dropped : int
+        Steps in a row that moved nothing.
+    """
+
+    def __init__(self, module: nn.Module, layer_sizes: Sequence[int], settings: Settings) -> None:
+        self.module = module
+        self.layer_sizes = tuple(layer_sizes)
+        self.settings = settings
+        self.flat = flatten_parameters(module)
+        self.optimizer = OPTIMIZERS[settings.optimizer](self.flat)
+        self.objective = FusedObjective(
+            self.layer_sizes, settings.free_bits, settings.sparsity_penalty, self.flat.detach()
+        )
+        self.rate_factor = 1.0
+        self.dropped = 0
+        self._fused: dict[int, FusedPass | None] = {}
+
+    def fused_pass(self, n_rows: int) -> FusedPass | None:
+        """The module's own one for so many rows, if it has any."""
+        if n_rows not in self._fused:
+            if len(self._fused) == MAX_FUSED:
+                self._fused.pop(next(iter(self._fused)))
+            make = getattr(self.module, "fused_pass", None)
+            self._fused[n_rows] = None if make is None else make(n_rows)
+        return self._fused[n_rows]
+
+    def begin(self) -> None:
+        """Before the first step of a pass."""
+        self._buffers = [buffer.clone() for buffer in self.module.buffers()]
+        self._n_rows, self._reconstruction = 0.0, 0.0
+        self._kl = np.zeros(len(self.layer_sizes))
+
+    def take(self, batch: Batch, rate: float, kl_weight: float) -> None:
+        """One step at a learning rate and a weight of the KL."""
+        loss, summary = self._write_gradients(batch, kl_weight)
+        if not (math.isfinite(loss) and self.optimizer.step(self.rate_factor * rate)):
+            self._drop()
+            return
+        self.dropped = 0
+        n_rows = len(batch.rows)
+        self._n_rows += n_rows
+        self._reconstruction += n_rows * float(summary.reconstruction)
+        self._kl += n_rows * summary.kl.double().cpu().numpy()
+
+    def end(self) -> Totals:
+        """After the last step of a pass."""
+        return Totals(self._n_rows, self._reconstruction, self._kl)
+
+    def _write_gradients(self, batch: Batch, kl_weight: float) -> tuple[float, BatchSummary]:
+        """Loss of a batch and its terms of the bound; the gradients are left in the buffer."""
+        if batch.fused is None:
+            terms = self.module(batch.rows, list(batch.noise.split(self.layer_sizes, dim=1)))
+            options = self.settings.free_bits, self.settings.sparsity_penalty
+            loss, summary = objective(terms, kl_weight, *options)
+            write_gradients(loss, self.module, self.flat)
+            return loss.item(), summary
+        terms = batch.fused.forward(batch.reading, batch.noise)
+        loss, summary, slopes = self.objective(terms, kl_weight)
+        batch.fused.backward(*slopes)
+        return loss.item(), summary
+
+    def _drop(self) -> None:
+        """Take a step that was not finite back, and go on at half the rate."""
+        self.dropped += 1
+        self.rate_factor *= 0.5
+        # The normalisation's running moments have already seen the batch.
+        for buffer, last in zip(self.module.buffers(), self._buffers, strict=True):
+            if not torch.isfinite(buffer).all():
+                buffer.copy_(last)
+
+
+class RecordedSteps(Steps):
+    """The same on a CUDA device, told what to do and not asked for anything before the end.
+
+    A step is recorded as a graph when batches of its shape first come, and is replayed for all
+    others: hundreds of kernels are started by one call. Passes that can't be recorded take the
+    steps of the base class.
+    """
+
+    def __init__(self, module: nn.Module, layer_sizes: Sequence[int], settings: Settings) -> None:
+        super().__init__(module, layer_sizes, settings)
+        self._step = _DeviceStep(self.optimizer, self.objective, len(self.layer_sizes))
+        self._recorded: dict[object, Recorded] = {}
+
+    def begin(self) -> None:
+        super().begin()
+        self._step.begin(self.rate_factor, self.dropped)
+
+    def take(self, batch: Batch, rate: float, kl_weight: float) -> None:
+        fused = batch.fused
+        if fused is None or not fused.recordable:
+            super().take(batch, rate, kl_weight)
+            return
+        self._step.rate.fill_(rate)
+        self._step.kl_weight.fill_(kl_weight)
+        given = batch.reading, batch.noise
+        shapes = Recorded.shapes(given)
+        if shapes not in self._recorded:
+            if len(self._recorded) == MAX_FUSED:
+                self._recorded.pop(next(iter(self._recorded)))
+            # It must not hold these steps, which hold it: graphs are freed with their last owner.
+            self._recorded[shapes] = Recorded(partial(self._step.take, fused), given)
+        self._recorded[shapes].run(given)
+
+    def end(self) -> Totals:
+        if not self._recorded:
+            return super().end()
+        self.rate_factor, self.dropped, totals = self._step.end()
+        return totals
+
+
+class _DeviceStep:
+    """A step whose every decision is computed where its results are.
+
+    Parameters
+    ----------
+    optimizer : Adam or Adamax
+    objective : FusedObjective
+    n_layers : int
+
+    Attributes
+    ----------
+    rate, kl_weight : Tensor of shape ()
+        Of the next step.
+    """
+
+    def __init__(self, optimizer: Adam | Adamax, objective: FusedObjective, n_layers: int) -> None:
+        self.optimizer, self.objective = optimizer, objective
+        scalar = optimizer.values.detach().new_zeros(())
+        self.rate, self.kl_weight = scalar.clone(), scalar.clone()
+        # Rate factor; steps dropped in a row, now and at most; rows; reconstruction; KL by layer.
+        self._account = scalar.double().new_zeros(5 + n_layers)
+
+    def begin(self, rate_factor: float, dropped: int) -> None:
+        """Before a pass."""
+        self._account.zero_()[:3].copy_(torch.tensor([rate_factor, dropped, dropped]))
+
+    def take(self, fused: FusedPass, reading: Any, noise: Tensor) -> None:
+        """Move the parameters, unless the loss or a gradient is not finite, and keep account."""
+        n_rows = len(noise)
+        terms = fused.forward(reading, noise)
+        loss, summary, slopes = self.objective(terms, self.kl_weight)
+        fused.backward(*slopes)
+        factor, dropped, most = self._account[:3].unbind()
+        good = torch.isfinite(loss) & self.optimizer.has_finite_gradients()
+        self.optimizer.step_where(good, (self.rate * factor).to(self.rate.dtype))
+        factor.mul_(torch.where(good, 1.0, 0.5))
+        dropped.add_(1.0).mul_(~good)
+        torch.maximum(most, dropped, out=most)
+        sums = torch.cat([summary.reconstruction.reshape(1), summary.kl]).double() * n_rows
+        self._account[4:] += torch.where(good, sums, 0.0)
+        self._account[3] += n_rows * good
+
+    def end(self) -> tuple[float, int, Totals]:
+        """After a pass: rate factor, most steps dropped in a row, and the totals."""
+        rate_factor, _, dropped, n_rows, reconstruction, *kl = self._account.tolist()
+        return rate_factor, int(dropped), Totals(n_rows, reconstruction, np.array(kl))
