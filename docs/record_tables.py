@@ -290,6 +290,35 @@ SPEED = {
 }
 
 
+def speed_gpu(record):
+    """Recorded steps beside eager ones, and whole fits."""
+    yield ["what", "recorded", "operation by operation"]
+    epoch, wide = record["epoch"], record["wide"]
+    yield [
+        f"epoch of {epoch['rows']:,} rows of binarized MNIST in batches of 100",
+        *(f"{epoch[f'{mode}_seconds']:.2f} s" for mode in ("recorded", "eager")),
+    ]
+    sizes = f"{len(wide['layer_sizes'])} layers of {wide['layer_sizes'][0]:,} units"
+    yield [
+        f"step of {sizes} over {wide['columns']:,} columns, {wide['batch']:,} rows",
+        *(f"{wide[f'{mode}_milliseconds_per_step']:.1f} ms" for mode in ("recorded", "eager")),
+    ]
+    rate = (
+        f"share of the rate of a large product in TF32 ({wide['products_per_second'] / 1e12:.0f}"
+    )
+    yield [
+        f"... {rate} TFLOP/s)",
+        *(f"{wide[f'{mode}_share_of_the_rate']:.2f}" for mode in ("recorded", "eager")),
+    ]
+    fits = record["fits"]
+    for key in fits:
+        if key.startswith("fit, "):
+            name = key.removeprefix("fit, ")
+            label = "binarized MNIST" if "mnist" in name else name
+            epochs = fits[f"epochs, {name}"]
+            yield [f"fit with all defaults, {label}, {epochs} epochs", f"{fits[key]:.1f} s", ""]
+
+
 def mean(values):
     return math.fsum(values) / len(values)
 
@@ -308,6 +337,7 @@ DRAWN = {
         pilot_quick,
         pilot_verdicts,
         speed,
+        speed_gpu,
     )
 }
 
@@ -322,7 +352,8 @@ def origin(record):
     versions, machine = record["versions"], record["machine"]
     return (
         f"Recorded on {record['date'][:10]} with torch {versions['torch']}, scikit-learn "
-        f"{versions['scikit-learn']}; processor: {machine['processor']}, without a GPU."
+        f"{versions['scikit-learn']}; processor: {machine['processor']}, "
+        f"{record.get('device', 'without a GPU')}."
     )
 
 

@@ -11,7 +11,6 @@ with scikit-learn's transformers, and measure how times grow, memory, and import
 
     python examples/benchmarks/speed.py              # all sections, about half an hour
     python examples/benchmarks/speed.py step memory  # some of them
-    python examples/benchmarks/speed.py gpu          # on a CUDA device, which all others leave out
 
 A section that ran before keeps its figures until it runs again. `pythae` needs that package, and
 the sections that read MNIST need it in the folder SKRGVAE_DATA_HOME.
@@ -29,7 +28,6 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parents[1] / "robustness"))
 import report
 import speed_fits
-import speed_gpu
 import speed_steps
 
 SECTIONS = {
@@ -45,8 +43,6 @@ SECTIONS = {
     "memory": speed_fits.memory,
     "import": speed_fits.imports,
 }
-# Asked for by name: needs a CUDA device.
-ON_DEVICE = {"gpu": speed_gpu.gpu}
 
 
 def main(argv=None):
@@ -58,8 +54,7 @@ def main(argv=None):
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--results", type=Path, default=report.RESULTS)
     arguments = parser.parse_args(argv)
-    sections = {**SECTIONS, **ON_DEVICE}
-    unknown = set(arguments.sections) - sections.keys()
+    unknown = set(arguments.sections) - SECTIONS.keys()
     if unknown:
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
     path = arguments.results / "speed.json"
@@ -68,7 +63,7 @@ def main(argv=None):
         torch.set_num_threads(1)
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # some methods are stopped before they converge
-            record[name] = report.described(sections[name](arguments.turns))
+            record[name] = report.described(SECTIONS[name](arguments.turns))
         arguments.results.mkdir(parents=True, exist_ok=True)
         text = json.dumps(record, indent=1, default=float)
         path.write_text(text + "\n", encoding="utf-8")
