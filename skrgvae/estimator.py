@@ -155,13 +155,17 @@ class HierarchicalSparseEncoder(
         unit adds its mean absolute value over the batch, divided by its root mean square so that
         a unit can't escape by being small. It makes Gaussian and Laplace units sparser, which
         have no zeros of their own.
+    weight_decay : float, default=0.0
+        Share of itself that every weight (not the biases) loses in a step, over the learning
+        rate [2]_. It keeps long trainings from fitting the rows alone.
     early_stopping : "auto" or bool, default="auto"
         Whether to stop on the ELBO of held-out rows and keep the best epoch's weights. "auto":
         with more than 10,000 rows, or when `X_val` is given.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping when no `X_val` is given.
     n_iter_no_change : int, default=10
-        Epochs without an improvement of more than `tol` after which training stops.
+        Epochs without an improvement of more than `tol` after which training goes back to the
+        best weights and lets the learning rate fall to its end, or stops if it falls already.
     tol : float, default=0.01
         Smallest improvement of the held-out ELBO that counts, in nats per sample (absolute).
     warm_start : bool, default=False
@@ -215,6 +219,7 @@ class HierarchicalSparseEncoder(
     ----------
     .. [1] T. Salimans (2016). A Structured Variational Auto-encoder for Learning Deep
        Hierarchies of Sparse Features. arXiv:1602.08734.
+    .. [2] I. Loshchilov, F. Hutter (2019). Decoupled Weight Decay Regularization. ICLR.
 
     Examples
     --------
@@ -272,6 +277,7 @@ class HierarchicalSparseEncoder(
         "firing_rate": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"}), None],
         "skip_connections": ["boolean"],
         "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -306,6 +312,7 @@ class HierarchicalSparseEncoder(
         firing_rate: float | str | None = "auto",
         skip_connections: bool = True,
         sparsity_penalty: float = 0.0,
+        weight_decay: float = 0.0,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -336,6 +343,7 @@ class HierarchicalSparseEncoder(
         self.firing_rate = firing_rate
         self.skip_connections = skip_connections
         self.sparsity_penalty = sparsity_penalty
+        self.weight_decay = weight_decay
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -988,6 +996,7 @@ class HierarchicalSparseEncoder(
             kl_warmup=0.0 if warm else self.kl_warmup,
             free_bits=resolve_free_bits(self.free_bits, len(architecture.layer_sizes), recipe),
             sparsity_penalty=self.sparsity_penalty,
+            weight_decay=self.weight_decay,
             stopping=Stopping(self.n_iter_no_change, self.tol) if stops else None,
         )
 

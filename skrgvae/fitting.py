@@ -50,6 +50,7 @@ class Plan:
     kl_warmup: float
     free_bits: tuple[float, ...]
     sparsity_penalty: float
+    weight_decay: float
     stopping: Stopping | None
 
 
@@ -100,7 +101,9 @@ def new_trainer(
         kl_warmup=plan.kl_warmup,
         decay=decay,
     )
-    settings = Settings(plan.optimizer, plan.batch_size, plan.free_bits, plan.sparsity_penalty)
+    settings = Settings(
+        plan.optimizer, plan.batch_size, plan.free_bits, plan.sparsity_penalty, plan.weight_decay
+    )
     module = module.to(device)
     return Trainer(module, module.architecture.layer_sizes, schedule, settings, seed)
 

@@ -106,7 +106,7 @@ def test_early_stopping_goes_on_counting(X, tmp_path, stop_at):
     stop_at(3)
     with pytest.raises(Stopped):
         kept.fit(X, X_val=X[:9])
-    assert plain.n_iter_ == 4
+    assert 4 < plain.n_iter_ <= 7  # the rate falls before it stops
     assert_same(kept.fit(X, X_val=X[:9]), plain)
 
 
@@ -198,6 +198,7 @@ OTHER = {
     "firing_rate": None,
     "skip_connections": False,
     "sparsity_penalty": 0.1,
+    "weight_decay": 0.1,
     "early_stopping": True,
     "validation_fraction": 0.2,
     "n_iter_no_change": 2,

@@ -82,6 +82,7 @@ BAD_PARAMETERS = [
     ({"firing_rate": 0.0}, "'firing_rate' parameter .* Got 0.0"),
     ({"skip_connections": None}, "'skip_connections' parameter .* Got None"),
     ({"sparsity_penalty": -1.0}, "'sparsity_penalty' parameter .* Got -1.0"),
+    ({"weight_decay": -1.0}, "'weight_decay' parameter .* Got -1.0"),
     ({"early_stopping": "never"}, "'early_stopping' parameter .* Got 'never'"),
     ({"validation_fraction": 1.0}, "'validation_fraction' parameter .* Got 1.0"),
     ({"n_iter_no_change": 0}, "'n_iter_no_change' parameter .* Got 0"),

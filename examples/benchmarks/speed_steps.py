@@ -72,12 +72,14 @@ def trainer_for(table, batch_size, n_steps, sizes=None, skip=True, device=CPU):
     """A trainer of the default network, or of one without skip connections."""
     sizes = sizes or SIZES
     families = ("bernoulli",) * table.shape[1]
-    rate = SEARCHING.firing_rate
     options = {"skip_connections": skip, "direct_inputs": skip}
-    architecture = Architecture(sizes, None, families, firing_rate=rate, **options)
+    options["firing_rate"] = SEARCHING.firing_rate
+    architecture = Architecture(sizes, None, families, **options)
     module = initial_module(summarise([table]), architecture, 0)
     floors = SEARCHING.free_bits(len(sizes))
-    plan = Plan("adamax", SEARCHING.learning_rate, batch_size, 20, 1.0, 0.1, floors, 0.0, None)
+    plan = Plan(
+        "adamax", SEARCHING.learning_rate, batch_size, 20, 1.0, 0.1, floors, 0.0, 0.0, None
+    )
     return new_trainer(module, plan, n_steps, 0, device)
 
 

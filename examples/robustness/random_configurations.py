@@ -122,6 +122,7 @@ def parameters(rng, seed):
         "firing_rate": pick(0.5, None, 1e-6, 1 - 1e-6),
         "skip_connections": pick(True, False),
         "sparsity_penalty": pick(0.0, 0.0, 1e3),
+        "weight_decay": pick(0.0, 0.0, 1.0),
         "early_stopping": pick("auto", False, True),
         "n_iter_no_change": 1,
         "random_state": seed,

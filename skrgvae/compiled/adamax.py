@@ -11,7 +11,7 @@ LARGEST = f(1.8e19)  # its square is the largest number, nearly
 
 
 @compiled
-def _step(values, gradients, means, squares, beta, decay, rate, eps):
+def _step(values, gradients, means, squares, beta, decay, rate, eps, shrinkage):
     n_bad = i(0)
     for entry in range(len(values)):
         bad = not abs(gradients[entry]) < LARGEST
@@ -21,7 +21,7 @@ def _step(values, gradients, means, squares, beta, decay, rate, eps):
         kept, new = decay * squares[entry], gradient * gradient
         square = kept if kept > new else new
         means[entry], squares[entry] = mean, square
-        values[entry] -= rate * mean / (np.sqrt(square) + eps)
+        values[entry] -= shrinkage * values[entry] + rate * mean / (np.sqrt(square) + eps)
     return n_bad
 
 
@@ -34,8 +34,11 @@ def step(
     decay: float,
     rate: float,
     eps: float,
+    shrinkage: float = 0.0,
 ) -> bool:
     """Move a vector, the mean of its gradients, and their largest square, which decays.
+
+    The vector itself first loses a share of itself, the shrinkage.
 
     Returns
     -------
@@ -43,4 +46,4 @@ def step(
         Whether all gradients could be squared; the others are taken for zeros.
     """
     arrays = (vector.detach().numpy() for vector in (value, gradient, mean, square))
-    return not _step(*arrays, f(beta), f(decay), f(rate), f(eps))
+    return not _step(*arrays, f(beta), f(decay), f(rate), f(eps), f(shrinkage))

@@ -60,6 +60,7 @@ class Trainer:
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.step = 0
         self.average: Average | None = None
+        self._steps_per_epoch = 0
 
     def epoch(self, rows: Rows) -> Epoch:
         """One pass over the rows in random order."""
@@ -68,6 +69,7 @@ class Trainer:
         n_in_batch = min(self.settings.batch_size, len(rows))
         on_cpu = self.device.type == "cpu"  # other devices are only told what to do
         with threads_for(n_in_batch * self.steps.flat.numel() if on_cpu else 0.0):
+            self._steps_per_epoch = rows.n_batches(self.settings.batch_size)
             self.steps.begin()
             for batch in self.batches(rows):
                 rate = self.schedule.learning_rate_at(self.step)
@@ -95,6 +97,7 @@ class Trainer:
         """All that the next epoch depends on beside the module's own state, without tensors."""
         return {
             "step": self.step,
+            "fall": self.schedule.fall,
             "rate_factor": self.steps.rate_factor,
             "dropped": self.steps.dropped,
             "rng": self.rng.bit_generator.state,
@@ -105,11 +108,31 @@ class Trainer:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.step = state["step"]
+        fall = state["fall"]
+        self.schedule = replace(self.schedule, fall=None if fall is None else tuple(fall))
         self.steps.rate_factor = state["rate_factor"]
         self.steps.dropped = state["dropped"]
         self.rng.bit_generator.state = state["rng"]
         self.generator.set_state(torch.tensor(state["generator"]))
         self.steps.optimizer.load_state(state["optimizer"])
+
+    def let_rate_fall(self, epoch: int, weights: dict[str, Tensor]) -> bool:
+        """Go back to the weights of an epoch, and lower the rate within as many as led there.
+
+        Returns
+        -------
+        bool
+            Whether it will: not at a constant rate, or when it has begun already.
+        """
+        if not self.schedule.decay or self.schedule.fall is not None:
+            return False
+        self.module.load_state_dict(weights)
+        self.schedule = self.schedule.falling(self.step, epoch * self._steps_per_epoch)
+        return True
+
+    def has_fallen(self) -> bool:
+        """Whether the rate has reached its end before the plan's."""
+        return self.schedule.fall is not None and self.step >= sum(self.schedule.fall)
 
     def batches(self, rows: Rows) -> Iterator[Batch]:
         """One pass in random order, each batch made ready while the one before is worked on."""
@@ -186,7 +209,7 @@ class Run:
     reference : float
         Held-out ELBO (nats per row) that the next epochs must exceed by the tolerance.
     waited : int
-        Epochs since one did.
+        Epochs since one did, or since the learning rate began to fall.
     ended : bool
         Whether training came to its own end, by `max_iter` or by stopping.
     interrupted : bool
@@ -279,8 +302,11 @@ def _after_epoch(
             reference, waited = epoch.validation_elbo, 0
         else:
             waited += 1
-    stops = stopping is not None and waited >= stopping.n_iter_no_change
-    return Run(history, best, kept, reference, waited, ended=stops or number >= max_iter)
+    ended = number >= max_iter or trainer.has_fallen()
+    if stopping is not None and waited >= stopping.n_iter_no_change and not ended:
+        ended = not trainer.let_rate_fall(best, kept)
+        waited = 0
+    return Run(history, best, kept, reference, waited, ended)
 
 
 def _with_validation(epoch: Epoch, validate: Callable[[], float]) -> Epoch:

@@ -25,10 +25,15 @@ class Moments:
     ----------
     values : nn.Parameter of shape (n_entries,)
         With its `grad`.
+    n_weights : int
+        Entries, from the first on, that decay.
+    decay : float
+        What they lose of themselves in a step, over the learning rate (Loshchilov and Hutter
+        2019, "Decoupled weight decay regularization", algorithm 2).
     """
 
-    def __init__(self, values: nn.Parameter) -> None:
-        self.values = values
+    def __init__(self, values: nn.Parameter, n_weights: int = 0, decay: float = 0.0) -> None:
+        self.values, self.n_weights, self.decay = values, n_weights, decay
         self.n_steps = torch.zeros((), device=values.device)
         self.mean = torch.zeros_like(values, requires_grad=False)
         self.square = torch.zeros_like(values, requires_grad=False)
@@ -50,6 +55,10 @@ class Moments:
         assert self.values.grad is not None
         return torch.isfinite(torch.dot(self.values.grad, self.values.grad))
 
+    def _let_decay(self, rate: float | Tensor) -> None:
+        if self.decay > 0.0:
+            self.values[: self.n_weights] *= 1.0 - self.decay * rate
+
     def _torchs_step(
         self,
         rate: float | Tensor,
@@ -59,6 +68,7 @@ class Moments:
     ) -> None:
         """Without `good`, a tensor of shape (), the values are moved."""
         assert self.values.grad is not None
+        self._let_decay(rate if good is None else rate * good)
         if newest is not None:
             self.square.mul_(DECAY if good is None else torch.where(good, DECAY, 1.0))
         adam(
@@ -112,8 +122,8 @@ class Adamax(Moments):
     the decay: torch's kernel for it does the work where there is no compiled code.
     """
 
-    def __init__(self, values: nn.Parameter) -> None:
-        super().__init__(values)
+    def __init__(self, values: nn.Parameter, n_weights: int = 0, decay: float = 0.0) -> None:
+        super().__init__(values, n_weights, decay)
         self.newest: Tensor | None = None
 
     @torch.no_grad()
@@ -126,16 +136,18 @@ class Adamax(Moments):
             self.n_steps += 1
             vectors = self.values, self.values.grad, self.mean, self.square
             corrected = rate / (1 - BETA ** int(self.n_steps))
+            shrinkage = rate * self.decay
             moved: list[bool] = []
 
-            def move(part: slice) -> None:
-                value, gradient, mean, square = (vector[part] for vector in vectors)
-                options = BETA, DECAY, corrected, EPSILON
+            def move(first: int, last: int, shrinkage: float) -> None:
+                value, gradient, mean, square = (vector[first:last] for vector in vectors)
+                options = BETA, DECAY, corrected, EPSILON, shrinkage
                 moved.append(adamax.step(value, gradient, mean, square, *options))
 
-            half = len(self.values) // 2
-            aside(move, slice(half, None))
-            move(slice(half))
+            half = self.n_weights // 2
+            aside(move, half, self.n_weights, shrinkage)
+            aside(move, self.n_weights, len(self.values), 0.0)
+            move(0, half, shrinkage)
             wait()
             return all(moved)
         if not self.has_finite_gradients():
@@ -151,6 +163,7 @@ class Adamax(Moments):
 
             assert self.values.grad is not None
             self.n_steps += good
+            self._let_decay(rate * good)
             vectors = self.values.detach(), self.values.grad, self.mean, self.square
             adamax.step(*vectors, good, rate, self.n_steps, BETA, DECAY, EPSILON)
             return
@@ -165,8 +178,18 @@ class Adamax(Moments):
 OPTIMIZERS: dict[str, type[Adam] | type[Adamax]] = {"adamax": Adamax, "adam": Adam}
 
 
+def in_order(module: nn.Module) -> list[nn.Parameter]:
+    """All parameters, matrices first: what decays stands together."""
+    return sorted(module.parameters(), key=lambda parameter: parameter.dim() < 2)
+
+
+def n_weights(module: nn.Module) -> int:
+    """Entries of all matrices."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.dim() > 1)
+
+
 def flatten_parameters(module: nn.Module) -> nn.Parameter:
-    """Move all parameters, and their gradients, into one buffer each.
+    """Move all parameters, in order, and their gradients into one buffer each.
 
     The module's own parameters become views of it. An optimiser then makes one pass over one
     long vector instead of a few dozen over short ones. Matrices lie there transposed, inputs by
@@ -177,7 +200,7 @@ def flatten_parameters(module: nn.Module) -> nn.Parameter:
     nn.Parameter of shape (n_parameters,)
         The buffer; its `grad` is that of the gradients, zeros to begin with.
     """
-    parameters = list(module.parameters())
+    parameters = in_order(module)
     transposed = [parameter.detach().t() for parameter in parameters]
     flat = nn.Parameter(torch.cat([part.reshape(-1) for part in transposed]))
     flat.grad = torch.zeros_like(flat)
@@ -192,6 +215,6 @@ def flatten_parameters(module: nn.Module) -> nn.Parameter:
 
 def write_gradients(loss: Tensor, module: nn.Module, flat: nn.Parameter) -> None:
     """Replace the gradients in the buffer by those of a loss."""
-    gradients = torch.autograd.grad(loss, list(module.parameters()), materialize_grads=True)
+    gradients = torch.autograd.grad(loss, in_order(module), materialize_grads=True)
     with torch.no_grad():
         torch.cat([gradient.t().reshape(-1) for gradient in gradients], out=flat.grad)

@@ -21,6 +21,7 @@ from skrgvae.training.optimizer import (
     Adam,
     Adamax,
     flatten_parameters,
+    n_weights,
     write_gradients,
 )
 
@@ -36,6 +37,7 @@ class Settings:
     batch_size: int
     free_bits: tuple[float, ...]
     sparsity_penalty: float
+    weight_decay: float
 
 
 class FusedPass(Protocol):
@@ -122,7 +124,8 @@ class Steps:
         self.layer_sizes = tuple(layer_sizes)
         self.settings = settings
         self.flat = flatten_parameters(module)
-        self.optimizer = OPTIMIZERS[settings.optimizer](self.flat)
+        decays = n_weights(module), settings.weight_decay
+        self.optimizer = OPTIMIZERS[settings.optimizer](self.flat, *decays)
         self.objective = FusedObjective(
             self.layer_sizes, settings.free_bits, settings.sparsity_penalty, self.flat.detach()
         )

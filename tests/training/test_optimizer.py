@@ -10,6 +10,8 @@ from skrgvae import compiled
 from skrgvae.training.optimizer import (
     OPTIMIZERS,
     flatten_parameters,
+    in_order,
+    n_weights,
     write_gradients,
 )
 
@@ -41,7 +43,7 @@ def test_parameters_are_views():
     flat = flatten_parameters(module)
     with torch.no_grad():
         flat.copy_(torch.arange(len(flat)))
-    joined = torch.cat([p.detach().t().reshape(-1) for p in module.parameters()])
+    joined = torch.cat([p.detach().t().reshape(-1) for p in in_order(module)])
     torch.testing.assert_close(joined, torch.arange(len(flat)).float(), rtol=0, atol=0)
 
 
@@ -49,7 +51,7 @@ def test_loading_a_state_reaches_the_buffer():
     module = small_network()
     flat = flatten_parameters(module)
     module.load_state_dict({name: value + 1 for name, value in module.state_dict().items()})
-    joined = torch.cat([p.detach().t().reshape(-1) for p in module.parameters()])
+    joined = torch.cat([p.detach().t().reshape(-1) for p in in_order(module)])
     torch.testing.assert_close(flat.detach(), joined, rtol=0, atol=0)
 
 
@@ -59,7 +61,7 @@ def test_gradients_land_in_the_buffer(rows):
     flat = flatten_parameters(module)
     for _ in range(2):  # the second time over gradients that are there already
         write_gradients(loss_of(module, rows), module, flat)
-        expected = torch.autograd.grad(loss_of(apart, rows), list(apart.parameters()))
+        expected = torch.autograd.grad(loss_of(apart, rows), in_order(apart))
         joined = torch.cat([gradient.t().reshape(-1) for gradient in expected])
         torch.testing.assert_close(flat.grad, joined)
         assert (flat.grad != 0).any()
@@ -88,6 +90,49 @@ def test_steps_are_torchs(name, dtype, compiles, monkeypatch):
         # torch's Adamax adds 1e-8 to the gradient's size, this one to the norm.
         torch.testing.assert_close(one, other, rtol=2e-6, atol=2e-6)
     assert (one != start).all()
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+@pytest.mark.parametrize("told_by_a_tensor", [True, False])
+def test_weights_decay_as_in_adamw(compiles, told_by_a_tensor, monkeypatch):
+    if not compiles:
+        monkeypatch.setattr(compiled, "available", lambda like: False)
+    generator = torch.Generator().manual_seed(0)
+    one = torch.nn.Parameter(torch.randn(100, generator=generator))
+    weights, others = (torch.nn.Parameter(part.clone()) for part in one.detach().split([60, 40]))
+    mine = OPTIMIZERS["adam"](one, 60, 0.5)
+    options = {"lr": 0.1, "betas": (0.9, 0.999)}
+    theirs = torch.optim.AdamW([weights], weight_decay=0.5, **options)
+    plain = torch.optim.AdamW([others], weight_decay=0.0, **options)
+    for _ in range(5):
+        one.grad = torch.randn(100, generator=generator)
+        weights.grad, others.grad = one.grad[:60].clone(), one.grad[60:].clone()
+        if told_by_a_tensor:
+            mine.step_where(torch.tensor(True), torch.tensor(0.1))
+            mine.step_where(torch.tensor(False), torch.tensor(0.1))
+        else:
+            mine.step(0.1)
+        theirs.step()
+        plain.step()
+    torch.testing.assert_close(one.detach(), torch.cat([weights, others]).detach())
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_adamax_decays_by_the_same_rule(compiles, monkeypatch):
+    if not compiles:
+        monkeypatch.setattr(compiled, "available", lambda like: False)
+    one = torch.nn.Parameter(torch.ones(5))
+    one.grad = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0])
+    OPTIMIZERS["adamax"](one, 3, 0.5).step(0.1)
+    torch.testing.assert_close(one.detach(), torch.tensor([0.95, 0.85, 0.95, 0.9, 1.0]))
+
+
+def test_weights_are_the_matrices():
+    module = small_network()
+    flat = flatten_parameters(module)
+    with torch.no_grad():
+        flat.fill_(1.0)[: n_weights(module)] = 2.0
+    assert all((p == (2.0 if p.dim() > 1 else 1.0)).all() for p in module.parameters())
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
