@@ -26,6 +26,7 @@ import os
 import platform
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -187,10 +188,11 @@ def junk_table(ledger):
     return "\n".join(lines) + "\n"
 
 
-def direct_table(ledger):
+def short_table(ledger, study):
+    """Accuracy and held-out bound of a study's runs."""
     lines = [f"{'':<26}{'few':>6}{'some':>6}{'all':>6}{'held out':>10}"]
-    for run in of_study(ledger, "direct"):
-        known = run["accuracy"]
+    for run in of_study(ledger, study):
+        known = run.get("accuracy", {})
         shares = (
             f"{100 * known[key]:.1f}" if key in known else "" for key in ("few", "some", "all")
         )
@@ -201,7 +203,9 @@ def direct_table(ledger):
 
 
 TABLES = {
-    "direct": direct_table,
+    "direct": partial(short_table, study="direct"),
+    "long": partial(short_table, study="long"),
+    "stopping": partial(short_table, study="stopping"),
     "mnist": mnist_table,
     "small_sets": small_sets_table,
     "secom_priors": secom_table,
