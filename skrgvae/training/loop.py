@@ -20,9 +20,6 @@ from skrgvae.training.schedules import Schedule
 from skrgvae.training.steps import Batch, RecordedSteps, Settings, Steps
 from skrgvae.training.threads import threads_for
 
-# Steps dropped in a row, each at half the rate of the one before, until training is given up.
-MAX_DROPPED = 20
-
 
 class Trainer:
     """Steps of one optimiser on one module, epoch by epoch.
@@ -163,7 +160,7 @@ class Trainer:
             batch.reading = batch.fused.read(batch.rows, batch.whole)
 
     def _check(self) -> None:
-        if self.steps.dropped > MAX_DROPPED:
+        if self.steps.has_given_up():
             raise self.no_finite_loss()
 
     def no_finite_loss(self) -> ValueError:

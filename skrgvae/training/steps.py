@@ -27,6 +27,8 @@ from skrgvae.training.optimizer import (
 
 # Numbers of rows whose buffers are kept: the batches of a pass have two, a stream's may have more.
 MAX_FUSED = 4
+# Steps dropped in a row, each at half the rate of the one before, until training is given up.
+MAX_DROPPED = 20
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Steps:
     rate_factor : float
         What the learning rate is multiplied by.
     dropped : int
-        Steps in a row that moved nothing.
+        Last steps in a row that moved nothing.
     """
 
     def __init__(self, module: nn.Module, layer_sizes: Sequence[int], settings: Settings) -> None:
@@ -160,6 +162,10 @@ class Steps:
         self._reconstruction += n_rows * float(summary.reconstruction)
         self._kl += n_rows * summary.kl.double().cpu().numpy()
 
+    def has_given_up(self) -> bool:
+        """Whether too many steps in a row moved nothing."""
+        return self.dropped > MAX_DROPPED
+
     def end(self) -> Totals:
         """After the last step of a pass."""
         return Totals(self._n_rows, self._reconstruction, self._kl)
@@ -199,10 +205,14 @@ class RecordedSteps(Steps):
         super().__init__(module, layer_sizes, settings)
         self._step = _DeviceStep(self.optimizer, self.objective, len(self.layer_sizes))
         self._recorded: dict[object, Recorded] = {}
+        self._most_dropped = 0
 
     def begin(self) -> None:
         super().begin()
         self._step.begin(self.rate_factor, self.dropped)
+
+    def has_given_up(self) -> bool:
+        return super().has_given_up() or self._most_dropped > MAX_DROPPED
 
     def take(self, batch: Batch, rate: float, kl_weight: float) -> None:
         fused = batch.fused
@@ -223,7 +233,7 @@ class RecordedSteps(Steps):
     def end(self) -> Totals:
         if not self._recorded:
             return super().end()
-        self.rate_factor, self.dropped, totals = self._step.end()
+        self.rate_factor, self.dropped, self._most_dropped, totals = self._step.end()
         return totals
 
 
@@ -251,7 +261,7 @@ class _DeviceStep:
 
     def begin(self, rate_factor: float, dropped: int) -> None:
         """Before a pass."""
-        self._account.zero_()[:3].copy_(torch.tensor([rate_factor, dropped, dropped]))
+        self._account.zero_()[:2].copy_(torch.tensor([rate_factor, dropped]))
 
     def take(self, fused: FusedPass, reading: Any, noise: Tensor) -> None:
         """Move the parameters, unless the loss or a gradient is not finite, and keep account."""
@@ -269,7 +279,7 @@ class _DeviceStep:
         self._account[4:] += torch.where(good, sums, 0.0)
         self._account[3] += n_rows * good
 
-    def end(self) -> tuple[float, int, Totals]:
-        """After a pass: rate factor, most steps dropped in a row, and the totals."""
-        rate_factor, _, dropped, n_rows, reconstruction, *kl = self._account.tolist()
-        return rate_factor, int(dropped), Totals(n_rows, reconstruction, np.array(kl))
+    def end(self) -> tuple[float, int, int, Totals]:
+        """After a pass: rate factor, steps dropped in a row, last and at most, and the totals."""
+        factor, dropped, most, n_rows, reconstruction, *kl = self._account.tolist()
+        return factor, int(dropped), int(most), Totals(n_rows, reconstruction, np.array(kl))

@@ -14,8 +14,7 @@ from skrgvae.data.summary import summarise
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.training import Rows, Schedule, Settings, Trainer
 from skrgvae.training.graphs import Recorded
-from skrgvae.training.loop import MAX_DROPPED
-from skrgvae.training.steps import RecordedSteps, Steps
+from skrgvae.training.steps import MAX_DROPPED, RecordedSteps, Steps
 
 SIZES = (6, 4)
 N_COLUMNS = 5
@@ -129,16 +128,17 @@ class Spoilt:
         return (loss * math.nan if self.n - 1 in self.calls else loss), summary, slopes
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of numpy, which interprets kernels
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a recording has no calls to spoil")
 def test_bad_steps_are_dropped(device):
     table = table_of("bernoulli", n_rows=60)
-    for calls, factor, dropped in (({1, 2}, 0.25, 2), ({2}, 0.5, 1)):
+    for calls, factor, dropped in (({1, 2}, 0.25, 2), ({0, 1}, 0.25, 0)):
         trainer, other = (trainer_on(device, table, "bernoulli", make) for make in MAKES)
         for one in (trainer, other):
             spoilt(one, calls)
         epochs = [one.epoch(rows_on(device, table)) for one in (trainer, other)]
         assert trainer.steps.rate_factor == other.steps.rate_factor == factor
-        assert trainer.steps.dropped == dropped  # at most in a row
+        assert trainer.steps.dropped == other.steps.dropped == dropped
         assert epochs[0].elbo == pytest.approx(epochs[1].elbo, rel=1e-5, nan_ok=True)
         # A step is 0.01 long; where gradients are next to nothing, rounding decides on its sign.
         torch.testing.assert_close(

@@ -19,8 +19,8 @@ from skrgvae.training import (
     restore,
     take_snapshot,
 )
-from skrgvae.training.loop import MAX_DROPPED
 from skrgvae.training.schedules import LAST_RATE
+from skrgvae.training.steps import MAX_DROPPED
 
 
 def weights(module):
