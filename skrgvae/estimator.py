@@ -159,16 +159,14 @@ class HierarchicalSparseEncoder(
         Share of itself that every weight (not the biases) loses in a step, over the learning
         rate [2]_. It keeps long trainings from fitting the rows alone.
     early_stopping : "auto" or bool, default="auto"
-        Whether to stop on held-out rows and keep the best epoch's weights, by what training
-        maximises: their ELBO, with the KL of a unit counted for no less than `free_bits`.
-        "auto": with more than 10,000 rows, or when `X_val` is given.
+        Whether to stop on the ELBO of held-out rows and keep the best epoch's weights. "auto":
+        with more than 10,000 rows, or when `X_val` is given.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping when no `X_val` is given.
     n_iter_no_change : int, default=10
-        Epochs without an improvement of more than `tol` after which training goes back to the
-        best weights and lets the learning rate fall to its end, or stops if it falls already.
+        Epochs without an improvement of more than `tol` after which training stops.
     tol : float, default=0.01
-        Smallest improvement on held-out rows that counts, in nats per sample (absolute).
+        Smallest improvement of the held-out ELBO that counts, in nats per sample (absolute).
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit.
     checkpoint : str, path-like or None, default=None

@@ -27,7 +27,6 @@ from skrgvae.training import (
     Snapshot,
     Stopping,
     Trainer,
-    Validation,
     fit_epochs,
     restore,
     take_snapshot,
@@ -152,13 +151,10 @@ def train(
     trainer = new_trainer(module, plan, rows.n_batches(plan.batch_size), seed, rows.device)
     validate = None
     if held_out is not None:
-        scored = HeldOut(held_out.source, held_out.weights, seed)
+        scored, weights = HeldOut(held_out.source, seed), held_out.weights
 
-        def validate() -> Validation:
-            terms = scored.terms(module)
-            kl = torch.from_numpy(terms.kl)
-            floored = trainer.steps.objective.floored(kl, plan.kl_weight)
-            return Validation(terms.elbo(), terms.log_likelihood - float(floored))
+        def validate() -> float:
+            return float(np.average(scored.elbo(module).astype(np.float64), weights=weights))
 
     run = fit_epochs(
         trainer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -342,64 +342,45 @@ def score_rows(
     return _elbo(module, rows, seed, sample=0)
 
 
-class HeldOutTerms(NamedTuple):
-    """Means over held-out rows of one joint sample per row, in nats."""
-
-    log_likelihood: float
-    kl: NDArray[np.float64]  # per unit, all layers side by side
-
-    def elbo(self) -> float:
-        """The bound."""
-        return self.log_likelihood - float(self.kl.sum())
-
-
 class HeldOut:
-    """Rows whose terms of the bound are asked for again and again, those that `score_rows` has.
+    """Rows that are scored again and again, as `score_rows` does with one sample.
 
     A row's noise is the same every time: it is kept, beside the row, where there is little of it.
 
     Parameters
     ----------
     rows : Source
-    weights : ndarray of shape (n_rows,) or None
     seed : int
     """
 
-    def __init__(self, rows: Source, weights: NDArray[np.float64] | None, seed: int) -> None:
+    def __init__(self, rows: Source, seed: int) -> None:
         self.rows, self.seed = rows, seed
-        weights = np.ones(rows.n_rows) if weights is None else weights
-        self.shares = torch.from_numpy(weights / weights.sum())
         self._kept: list[_NoisyPiece] = []
 
     @own_modes()
     @torch.no_grad()
-    def terms(self, module: Hierarchy) -> HeldOutTerms:
-        """For a module of the same architecture, dtype and device each time."""
-        log_likelihood, kl = 0.0, np.zeros(sum(module.architecture.layer_sizes))
-        for where, table, noise in self._pieces(module):
-            shares = self.shares[where]
-            terms = module(table, noise)
-            found = torch.cat([terms.log_likelihood.unsqueeze(1), *terms.kl], dim=1)
-            means = shares @ found[: len(shares)].double().cpu()
-            log_likelihood += float(means[0])
-            kl += means[1:].numpy()
-        return HeldOutTerms(log_likelihood, kl)
-
-    def _pieces(self, module: Hierarchy) -> Iterable[_NoisyPiece]:
+    def elbo(self, module: Hierarchy) -> NDArray[np.floating]:
+        """ELBO of every row, in nats; modules are of one architecture, dtype and device."""
         if self._kept:
-            return self._kept
+            return _elbo_of(module, self._kept, self.rows)
         pieces = _noisy_pieces(module, self.rows, self.seed)
         width = self.rows.n_columns + sum(module.architecture.layer_sizes)
         if self.rows.n_rows * width > MOST_KEPT:
-            return pieces
+            return _elbo_of(module, pieces, self.rows)
         self._kept = list(pieces)
-        return self._kept
+        return _elbo_of(module, self._kept, self.rows)
 
 
 def _elbo(module: Hierarchy, rows: Source, seed: int, sample: int) -> NDArray[np.floating]:
     """ELBO of every row by its joint sample of that number."""
+    return _elbo_of(module, _noisy_pieces(module, rows, seed, sample), rows)
+
+
+def _elbo_of(
+    module: Hierarchy, pieces: Iterable[_NoisyPiece], rows: Source
+) -> NDArray[np.floating]:
     out = np.empty(rows.n_rows, rows.dtype)
-    for where, table, noise in _noisy_pieces(module, rows, seed, sample):
+    for where, table, noise in pieces:
         terms = module(table, noise)
         kl = torch.stack([layer.sum(dim=1) for layer in terms.kl]).sum(dim=0)
         _put(out, where, terms.log_likelihood - kl)

@@ -564,14 +564,11 @@ def test_verbose_prints_one_line_per_epoch(X, capsys):
 
 def test_early_stopping_on_rows_that_are_given(X):
     # No improvement is large enough: the first epoch sets the mark, two wait for a better one.
-    # Then the rate falls over as many epochs as led to the best one, of which two wait again.
     stopped = encoder(max_iter=50, kl_warmup=0.0, n_iter_no_change=2, tol=1e6)
     stopped.fit(X[:60], X_val=X[60:])
+    assert stopped.n_iter_ == 3
     held_out = stopped.history_["validation_elbo"]
-    assert stopped.n_iter_ == 3 + min(2, np.argmax(held_out[:3]) + 1)
-    assert len(held_out) == stopped.n_iter_ and np.isfinite(held_out).all()
-    rates = stopped.history_["learning_rate"]
-    assert rates[0] == rates[2] > rates[3]
+    assert len(held_out) == 3 and np.isfinite(held_out).all()
     assert stopped.best_iter_ == np.argmax(held_out) + 1
 
 

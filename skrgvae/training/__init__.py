@@ -4,7 +4,7 @@ from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.checkpoints import Snapshot, restore, take_snapshot
 from skrgvae.training.history import Epoch, History
-from skrgvae.training.loop import Hooks, Run, Stopping, Trainer, Validation, fit_epochs
+from skrgvae.training.loop import Hooks, Run, Stopping, Trainer, fit_epochs
 from skrgvae.training.schedules import Schedule
 from skrgvae.training.steps import Settings
 
@@ -20,7 +20,6 @@ __all__ = [
     "Snapshot",
     "Stopping",
     "Trainer",
-    "Validation",
     "fit_epochs",
     "restore",
     "take_snapshot",

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -57,7 +57,6 @@ class Trainer:
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.step = 0
         self.average: Average | None = None
-        self._steps_per_epoch = 0
 
     def epoch(self, rows: Rows) -> Epoch:
         """One pass over the rows in random order."""
@@ -66,7 +65,6 @@ class Trainer:
         n_in_batch = min(self.settings.batch_size, len(rows))
         on_cpu = self.device.type == "cpu"  # other devices are only told what to do
         with threads_for(n_in_batch * self.steps.flat.numel() if on_cpu else 0.0):
-            self._steps_per_epoch = rows.n_batches(self.settings.batch_size)
             self.steps.begin()
             for batch in self.batches(rows):
                 rate = self.schedule.learning_rate_at(self.step)
@@ -94,7 +92,6 @@ class Trainer:
         """All that the next epoch depends on beside the module's own state, without tensors."""
         return {
             "step": self.step,
-            "fall": self.schedule.fall,
             "rate_factor": self.steps.rate_factor,
             "dropped": self.steps.dropped,
             "rng": self.rng.bit_generator.state,
@@ -105,31 +102,11 @@ class Trainer:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.step = state["step"]
-        fall = state["fall"]
-        self.schedule = replace(self.schedule, fall=None if fall is None else tuple(fall))
         self.steps.rate_factor = state["rate_factor"]
         self.steps.dropped = state["dropped"]
         self.rng.bit_generator.state = state["rng"]
         self.generator.set_state(torch.tensor(state["generator"]))
         self.steps.optimizer.load_state(state["optimizer"])
-
-    def let_rate_fall(self, epoch: int, weights: dict[str, Tensor]) -> bool:
-        """Go back to the weights of an epoch, and lower the rate within as many as led there.
-
-        Returns
-        -------
-        bool
-            Whether it will: not at a constant rate, or when it has begun already.
-        """
-        if not self.schedule.decay or self.schedule.fall is not None:
-            return False
-        self.module.load_state_dict(weights)
-        self.schedule = self.schedule.falling(self.step, epoch * self._steps_per_epoch)
-        return True
-
-    def has_fallen(self) -> bool:
-        """Whether the rate has reached its end before the plan's."""
-        return self.schedule.fall is not None and self.step >= sum(self.schedule.fall)
 
     def batches(self, rows: Rows) -> Iterator[Batch]:
         """One pass in random order, each batch made ready while the one before is worked on."""
@@ -181,13 +158,6 @@ class Stopping:
     tol: float
 
 
-class Validation(NamedTuple):
-    """Of held-out rows, at the full weight of the KL, in nats per row."""
-
-    elbo: float
-    objective: float  # what training maximises: a unit's KL counts for no less than its floor
-
-
 class Hooks(Protocol):
     """What others may do around an epoch."""
 
@@ -206,16 +176,14 @@ class Run:
     ----------
     history : History
     best : int
-        Number (1 = first) of the epoch whose weights are kept: the best by the objective on
-        held-out rows, or the last one where there are none.
-    best_objective : float
-        Of that epoch; -inf where there is none.
+        Number (1 = first) of the epoch whose weights are kept: the best by the held-out ELBO, or
+        the last one where there is none.
     kept : dict of str to Tensor
         State of the module after that epoch.
     reference : float
-        Held-out objective (nats per row) that the next epochs must exceed by the tolerance.
+        Held-out ELBO (nats per row) that the next epochs must exceed by the tolerance.
     waited : int
-        Epochs since one did, or since the learning rate began to fall.
+        Epochs since one did.
     ended : bool
         Whether training came to its own end, by `max_iter` or by stopping.
     interrupted : bool
@@ -224,19 +192,23 @@ class Run:
 
     history: History = field(default_factory=History)
     best: int = 0
-    best_objective: float = -math.inf
     kept: dict[str, Tensor] = field(default_factory=dict)
     reference: float = -math.inf
     waited: int = 0
     ended: bool = False
     interrupted: bool = False
 
+    def best_elbo(self) -> float:
+        """Held-out ELBO of the kept weights; -inf where there is none."""
+        elbo = self.history.epochs[self.best - 1].validation_elbo if self.best else math.nan
+        return -math.inf if math.isnan(elbo) else elbo
+
 
 def fit_epochs(
     trainer: Trainer,
     rows: Rows,
     max_iter: int,
-    validate: Callable[[], Validation] | None = None,
+    validate: Callable[[], float] | None = None,
     stopping: Stopping | None = None,
     hooks: Hooks | None = None,
     run: Run | None = None,
@@ -252,7 +224,7 @@ def fit_epochs(
     rows : Rows
     max_iter : int
     validate : callable or None
-        Looks at held-out rows; with it, the weights of the best epoch are restored.
+        Gives the held-out ELBO at weight 1; with it, the weights of the best epoch are restored.
     stopping : Stopping or None
     hooks : Hooks or None
     run : Run or None
@@ -269,10 +241,10 @@ def fit_epochs(
         while not run.ended:
             if hooks is not None:
                 hooks.begin_epoch()
-            epoch, objective = trainer.epoch(rows), math.nan
+            epoch = trainer.epoch(rows)
             if validate is not None:
-                epoch, objective = _validated(epoch, validate)
-            run = _after_epoch(run, epoch, objective, trainer, max_iter, stopping)
+                epoch = _with_validation(epoch, validate)
+            run = _after_epoch(run, epoch, trainer, max_iter, stopping)
             if save is not None:
                 save(run)
             if hooks is not None and hooks.end_epoch(run.history):
@@ -289,44 +261,34 @@ def fit_epochs(
 
 
 def _after_epoch(
-    run: Run,
-    epoch: Epoch,
-    objective: float,
-    trainer: Trainer,
-    max_iter: int,
-    stopping: Stopping | None,
+    run: Run, epoch: Epoch, trainer: Trainer, max_iter: int, stopping: Stopping | None
 ) -> Run:
     """Where training stands now: a new object, so that an interruption never finds half of it."""
     history = History([*run.history.epochs, epoch])
     number = len(history.epochs)
-    best, best_objective, kept = run.best, run.best_objective, run.kept
-    if objective > best_objective or best_objective == -math.inf:
+    best, kept = run.best, run.kept
+    if epoch.validation_elbo > run.best_elbo() or run.best_elbo() == -math.inf:
         best, kept = number, _copy_state(trainer.module)
-        best_objective = -math.inf if math.isnan(objective) else objective
     reference, waited = run.reference, run.waited
-    # Before the KL has its full weight this is not yet what training maximises.
+    # Before the KL has its full weight the bound is not what training maximises.
     if stopping is not None and trainer.schedule.warm(trainer.step):
-        if objective > reference + stopping.tol:
-            reference, waited = objective, 0
+        if epoch.validation_elbo > reference + stopping.tol:
+            reference, waited = epoch.validation_elbo, 0
         else:
             waited += 1
-    ended = number >= max_iter or trainer.has_fallen()
-    if stopping is not None and waited >= stopping.n_iter_no_change and not ended:
-        ended = not trainer.let_rate_fall(best, kept)
-        waited = 0
-    return Run(history, best, best_objective, kept, reference, waited, ended)
+    stops = stopping is not None and waited >= stopping.n_iter_no_change
+    return Run(history, best, kept, reference, waited, ended=stops or number >= max_iter)
 
 
-def _validated(epoch: Epoch, validate: Callable[[], Validation]) -> tuple[Epoch, float]:
-    """The epoch with its held-out bound, and the held-out objective."""
+def _with_validation(epoch: Epoch, validate: Callable[[], float]) -> Epoch:
     started = time.perf_counter()
-    elbo, objective = validate()
+    elbo = validate()
     fields: dict[str, Any] = {
         **vars(epoch),
         "validation_elbo": elbo,
         "seconds": epoch.seconds + time.perf_counter() - started,
     }
-    return Epoch(**fields), objective
+    return Epoch(**fields)
 
 
 def _copy_state(module: nn.Module) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 # The rate is constant for this share of the planned steps, then falls linearly ...
 CONSTANT_SHARE = 0.5
@@ -24,8 +24,6 @@ class Schedule:
         Share of the planned steps over which the weight of the KL rises linearly from 0.
     decay : bool
         Whether the learning rate falls; a stream has no end to fall towards.
-    fall : (int, int) or None
-        Step from which the rate falls to its end before the plan says so, and steps that it takes.
     """
 
     n_steps: int
@@ -33,7 +31,6 @@ class Schedule:
     kl_weight: float
     kl_warmup: float
     decay: bool
-    fall: tuple[int, int] | None = None
 
     def kl_weight_at(self, step: int) -> float:
         """Weight of the KL at a step (0 = first)."""
@@ -43,19 +40,9 @@ class Schedule:
         """Learning rate at a step (0 = first)."""
         if not self.decay:
             return self.learning_rate
-        if self.fall is None or step < self.fall[0]:
-            return self.learning_rate * self._planned_share(step)
-        start, n_steps = self.fall
-        remaining = max(1.0 - (step + 1 - start) / n_steps, 0.0)
-        return self.learning_rate * max(self._planned_share(start - 1) * remaining, LAST_RATE)
-
-    def falling(self, step: int, n_steps: int) -> Schedule:
-        """The same up to a step, after which the rate falls to its end within so many."""
-        return replace(self, fall=(step, n_steps))
-
-    def _planned_share(self, step: int) -> float:
         progress = min((step + 1) / self.n_steps, 1.0)
-        return max(min(1.0, (1.0 - progress) / (1.0 - CONSTANT_SHARE)), LAST_RATE)
+        remaining = min(1.0, (1.0 - progress) / (1.0 - CONSTANT_SHARE))
+        return self.learning_rate * max(remaining, LAST_RATE)
 
     def warm(self, step: int) -> bool:
         """Whether the weight of the KL has reached its full value."""

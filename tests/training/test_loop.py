@@ -11,15 +11,7 @@ import torch
 from toys import CPU, Toy, network_trainer, small_network, toy_rows, toy_trainer
 
 from skrgvae.data.sources import ArrayRows
-from skrgvae.training import (
-    Rows,
-    Stopping,
-    Validation,
-    fit_epochs,
-    restore,
-    take_snapshot,
-)
-from skrgvae.training.schedules import LAST_RATE
+from skrgvae.training import Rows, Stopping, fit_epochs
 from skrgvae.training.steps import MAX_DROPPED
 
 
@@ -262,8 +254,7 @@ class Script:
 
     def __call__(self):
         self.seen.append(weights(self.trainer.module))
-        value = next(self.values)
-        return Validation(value - 7.0, value)  # the bound is reported, and chooses nothing
+        return next(self.values)
 
 
 def run(values, n_iter_no_change=2, tol=0.01, max_iter=None, stops=True, **options):
@@ -279,8 +270,7 @@ def test_the_best_weights_are_restored():
     assert best == 2
     assert len(history.epochs) == 5
     torch.testing.assert_close(weights(trainer.module), script.seen[1], rtol=0, atol=0)
-    found = [epoch.validation_elbo for epoch in history.epochs]
-    assert found == [-12.0, -10.0, -11.0, -10.5, -16.0]
+    assert [epoch.validation_elbo for epoch in history.epochs] == [-5.0, -3.0, -4.0, -3.5, -9.0]
 
 
 def test_the_buffers_parameters_are_the_restored_ones():
@@ -314,46 +304,6 @@ def test_without_validation_the_last_weights_are_kept():
 def test_stopping_by_absolute_tolerance(values, n_epochs, best):
     _, _, history, kept = run(values)
     assert (len(history.epochs), kept) == (n_epochs, best)
-
-
-def test_the_rate_falls_before_training_stops():
-    # Two epochs without progress after the third one: two more ... and the rate falls over three.
-    values = [-5.0, -4.0, -3.0, -3.0, -3.0, -2.9, -2.8, -2.7, -2.6, -2.5]
-    _, script, history, best = run(values, decay=True, n_steps=90)
-    rates = [epoch.learning_rate for epoch in history.epochs]
-    assert rates[:5] == [0.1] * 5
-    assert rates[5:] == pytest.approx([0.1 * 6 / 9, 0.1 * 3 / 9, 0.1 * LAST_RATE])
-    assert (len(history.epochs), best) == (8, 8)
-    # It went on from the best weights: a step is no longer than the rate.
-    after_one = script.seen[5]["loc"] - script.seen[2]["loc"]
-    assert after_one.abs().max() <= sum(0.1 * (9 - n) / 9 for n in (1, 2, 3)) + 1e-6
-
-
-def test_a_falling_rate_without_progress_ends_training_as_well():
-    values = [-5.0, -4.0, -3.0, -2.0, *[-2.0] * 9]
-    _, _, history, best = run(values, decay=True, n_steps=90)
-    # Two without progress, and two more while the rate falls over four.
-    assert (len(history.epochs), best) == (8, 4)
-
-
-def test_a_training_goes_on_in_the_middle_of_the_fall():
-    values = [-5.0, -4.0, -3.0, -3.0, -3.0, -2.9, -2.8, -2.7]
-    options = {"decay": True, "n_steps": 90}
-    whole, _, history, _ = run(values, **options)
-    first = toy_trainer(**options)
-    script = Script(first, values)
-    snapshots = []
-
-    def keep(run):
-        snapshots.append(take_snapshot(first, run))
-
-    fit_epochs(first, toy_rows(), 8, script, Stopping(2, 0.01), save=keep)
-    second = toy_trainer(**options)
-    after_six = restore(second, snapshots[5])
-    rest = Script(second, values[6:])
-    run_on = fit_epochs(second, toy_rows(), 8, rest, Stopping(2, 0.01), run=after_six)
-    assert len(run_on.history.epochs) == len(history.epochs) == 8
-    torch.testing.assert_close(weights(second.module), weights(whole.module), rtol=0, atol=0)
 
 
 def test_counting_begins_after_the_warm_up():

@@ -46,17 +46,6 @@ def test_learning_rate_is_constant_then_falls_linearly():
     assert all(rate > 0 for rate in rates)
 
 
-@pytest.mark.parametrize("start", [20, 80])
-def test_the_rate_can_fall_earlier(start):
-    planned = schedule(n_steps=100, learning_rate=0.2, decay=True)
-    plan = planned.falling(start, 10)
-    rates = [plan.learning_rate_at(step) for step in range(start + 20)]
-    assert rates[:start] == [planned.learning_rate_at(step) for step in range(start)]
-    high = rates[start - 1]
-    assert rates[start : start + 9] == pytest.approx([high * (9 - n) / 10 for n in range(9)])
-    assert rates[start + 9 :] == pytest.approx([0.2 * LAST_RATE] * 11)
-
-
 def test_learning_rate_without_decay():
     plan = schedule(n_steps=10, learning_rate=0.2, decay=False)
     assert {plan.learning_rate_at(step) for step in range(50)} == {0.2}
