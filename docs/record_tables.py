@@ -228,6 +228,16 @@ def speed_of_steps(section):
             yield [f"step, {name}, {label}", f"{row[key]:.1f} ms", unit]
 
 
+def growth_of_steps(section):
+    labels = {"columns": "{} columns", "layers": "{} of the layers", "batch": "batches of {}"}
+    for part, label in labels.items():
+        for number, row in section[part].items():
+            unit = f"{row['ratio']:.2f} times {ITS_PRODUCTS}"
+            yield [f"step, {label.format(number)}", f"{row['step']:.1f} ms", unit]
+    for number, row in section["rows"].items():
+        yield [f"epoch, {int(number):,} rows", f"{row['epoch']:.2f} s", ""]
+
+
 def speed_beside_pythae(section):
     labels = {
         "encoder": "encoder",
@@ -280,6 +290,7 @@ def speed_of_the_import(section):
 
 SPEED = {
     "step": speed_of_steps,
+    "growth": growth_of_steps,
     "pythae": speed_beside_pythae,
     "transform": speed_of_transforms,
     "time_to_bound": speed_to_a_bound,
