@@ -361,14 +361,13 @@ class HeldOut:
     @torch.no_grad()
     def elbo(self, module: Hierarchy) -> NDArray[np.floating]:
         """ELBO of every row, in nats; modules are of one architecture, dtype and device."""
-        if self._kept:
-            return _elbo_of(module, self._kept, self.rows)
-        pieces = _noisy_pieces(module, self.rows, self.seed)
-        width = self.rows.n_columns + sum(module.architecture.layer_sizes)
-        if self.rows.n_rows * width > MOST_KEPT:
-            return _elbo_of(module, pieces, self.rows)
-        self._kept = list(pieces)
-        return _elbo_of(module, self._kept, self.rows)
+        pieces: Iterable[_NoisyPiece] = self._kept
+        if not self._kept:
+            pieces = _noisy_pieces(module, self.rows, self.seed)
+            width = self.rows.n_columns + sum(module.architecture.layer_sizes)
+            if self.rows.n_rows * width <= MOST_KEPT:
+                pieces = self._kept = list(pieces)
+        return _elbo_of(module, pieces, self.rows)
 
 
 def _elbo(module: Hierarchy, rows: Source, seed: int, sample: int) -> NDArray[np.floating]:
