@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,24 @@ def own_modes() -> Iterator[None]:
     """
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
         yield
+
+
+_precision = threading.Lock()
+
+
+@contextmanager
+def products_in_tf32() -> Iterator[None]:
+    """Multiply matrices of a CUDA device in TF32, which is a setting of the whole process.
+
+    So one thread at a time is inside.
+    """
+    with _precision:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 def _one_thread() -> None:

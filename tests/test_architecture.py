@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "kernels",
         "network.records",
         "second_thread",
+        "torch_modes",
     },
     "model": {
         "data.sources",

@@ -16,16 +16,17 @@ import json
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
-from speed_steps import SIZES, pixels, products, trainer_for
+from speed_steps import SIZES, medians, pixels, products, trainer_for
 
 from skrgvae import HierarchicalSparseEncoder, kernels
 from skrgvae.data.sources import ArrayRows
+from skrgvae.torch_modes import products_in_tf32
 from skrgvae.training import Rows, loop
 from skrgvae.training.steps import Steps
 
@@ -39,30 +40,19 @@ WIDE, WIDE_COLUMNS, WIDE_BATCH = (4096,) * 4, 4096, 4096
 def eager():
     """torch alone, one operation after the other, with products in TF32 as in recorded steps."""
     with patch.object(loop, "RecordedSteps", Steps), patch.object(kernels, "run", lambda: False):
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("high")
-        try:
+        with products_in_tf32():
             yield
-        finally:
-            torch.set_float32_matmul_precision(before)
 
 
-@contextmanager
-def as_usual():
-    """Nothing else than what the package does by itself."""
-    yield
+def device_clock():
+    """Seconds, once the device's work is done."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def seconds(run, n_turns):
-    """Median of some turns after a first one, with the device's work done."""
-    seen = []
-    for _ in range(n_turns + 1):
-        torch.cuda.synchronize()
-        started = time.perf_counter()
-        run()
-        torch.cuda.synchronize()
-        seen.append(time.perf_counter() - started)
-    return float(np.median(seen[1:]))
+    """Median of some turns after a first one."""
+    return medians({"run": run}, n_turns, device_clock)["run"]
 
 
 def binarized_mnist():
@@ -79,7 +69,7 @@ def epochs(n_turns):
     table, name = binarized_mnist()
     device = torch.device("cuda")
     found = {"rows": len(table), "data": name}
-    for key, mode, some in (("recorded", as_usual, table), ("eager", eager, table[:10_000])):
+    for key, mode, some in (("recorded", nullcontext, table), ("eager", eager, table[:10_000])):
         with mode():
             n_steps = len(some) // 100
             trainer = trainer_for(some, 100, (n_turns + 1) * n_steps, SIZES, device=device)
@@ -93,9 +83,8 @@ def epochs(n_turns):
 def product_rate(n_turns, size=8192):
     """Multiplications and additions per second of a large product in TF32."""
     one, other, out = torch.randn(3, size, size, device="cuda").unbind()
-    torch.set_float32_matmul_precision("high")
-    took = seconds(lambda: [torch.mm(one, other, out=out) for _ in range(5)], n_turns) / 5
-    torch.set_float32_matmul_precision("highest")
+    with products_in_tf32():
+        took = seconds(lambda: [torch.mm(one, other, out=out) for _ in range(5)], n_turns) / 5
     return 2 * size**3 / took
 
 
@@ -109,7 +98,7 @@ def wide(n_turns):
     table = pixels(WIDE_BATCH * n_steps, WIDE_COLUMNS)
     found = {"layer_sizes": WIDE, "columns": WIDE_COLUMNS, "batch": WIDE_BATCH}
     found.update(operations_per_step=operations, products_per_second=rate)
-    for key, mode in (("recorded", as_usual), ("eager", eager)):
+    for key, mode in (("recorded", nullcontext), ("eager", eager)):
         with mode():
             trainer = trainer_for(table, WIDE_BATCH, 100 * n_steps, WIDE, device=device)
             rows = Rows(ArrayRows(table), device)

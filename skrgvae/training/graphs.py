@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,9 +12,7 @@ import torch
 from torch import Tensor
 
 from skrgvae.second_thread import side_stream
-
-# One recording at a time: the precision of products is a setting of the whole process.
-_recording = threading.Lock()
+from skrgvae.torch_modes import products_in_tf32
 
 
 @cache
@@ -60,7 +57,7 @@ class Recorded:
         if self.graph is not None:
             self.graph.replay()
             return
-        with _products_in_tf32():
+        with products_in_tf32():
             self.work(*self.given)
         self.is_warm = True
 
@@ -69,20 +66,9 @@ class Recorded:
         stream, beside = _streams(next(_leaves(self.given)).device)
         # Other threads of the user may work on the device meanwhile.
         recording = torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")
-        with _products_in_tf32(), _nothing_freed(), recording, side_stream(beside):
+        with products_in_tf32(), _nothing_freed(), recording, side_stream(beside):
             self.work(*self.given)
         return graph
-
-
-@contextmanager
-def _products_in_tf32() -> Iterator[None]:
-    with _recording:
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("high")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class FusedPass(Protocol):
     def read(self, rows: Tensor, whole: bool | None) -> Any:
         """All that `forward` needs of rows and that no parameter has a part in.
 
-        `whole` tells whether any entry is missing; None: it has to look.
+        `whole` tells whether no entry is missing; None: it has to look.
         """
 
     def forward(self, reading: Any, noise: Tensor) -> SampledTerms:
