@@ -11,6 +11,15 @@ from skrgvae.kernels.tiles import tiles
 
 
 @triton.jit
+def _places(start, n_rows, n_units, width, unit, ROWS: tl.constexpr):
+    """Which of some rows and units there are, and where they stand in x and among the units."""
+    row = (start + tl.arange(0, ROWS))[:, None]
+    inside = (row < n_rows) & (unit < n_units)[None, :]
+    row = row.to(tl.int64)
+    return inside, row * width + unit[None, :], row * n_units + unit[None, :]
+
+
+@triton.jit
 def _forward(
     x,
     width,
@@ -32,16 +41,12 @@ def _forward(
     some = unit < n_units
     total = tl.zeros([UNITS], tl.float32)
     for start in range(0, n_rows, ROWS):
-        row = start + tl.arange(0, ROWS)
-        inside = (row < n_rows)[:, None] & some[None, :]
-        at = row.to(tl.int64)[:, None] * width + unit[None, :]
+        inside, at, _ = _places(start, n_rows, n_units, width, unit, ROWS)
         total += tl.sum(tl.load(x + at, inside, 0.0), 0)
     mean = total / n_rows
     square = tl.zeros([UNITS], tl.float32)
     for start in range(0, n_rows, ROWS):
-        row = start + tl.arange(0, ROWS)
-        inside = (row < n_rows)[:, None] & some[None, :]
-        at = row.to(tl.int64)[:, None] * width + unit[None, :]
+        inside, at, _ = _places(start, n_rows, n_units, width, unit, ROWS)
         difference = tl.where(inside, tl.load(x + at, inside, 0.0) - mean[None, :], 0.0)
         square += tl.sum(difference * difference, 0)
     inverse = 1.0 / tl.sqrt(square / n_rows + floor)
@@ -58,11 +63,8 @@ def _forward(
 
     g, b = tl.load(gain + unit, some, 0.0), tl.load(shift + unit, some, 0.0)
     for start in range(0, n_rows, ROWS):
-        row = start + tl.arange(0, ROWS)
-        inside = (row < n_rows)[:, None] & some[None, :]
-        at = row.to(tl.int64)[:, None] * width + unit[None, :]
+        inside, at, kept = _places(start, n_rows, n_units, width, unit, ROWS)
         value = (tl.load(x + at, inside, 0.0) - mean[None, :]) * inverse[None, :]
-        kept = row.to(tl.int64)[:, None] * n_units + unit[None, :]
         tl.store(standard + kept, value, inside)
         tl.store(x + at, value * g[None, :] + b[None, :], inside)
 
@@ -97,10 +99,7 @@ def _backward(
     some = unit < n_units
     total, along = tl.zeros([UNITS], tl.float32), tl.zeros([UNITS], tl.float32)
     for start in range(0, n_rows, ROWS):
-        row = start + tl.arange(0, ROWS)
-        inside = (row < n_rows)[:, None] & some[None, :]
-        at = row.to(tl.int64)[:, None] * width + unit[None, :]
-        kept = row.to(tl.int64)[:, None] * n_units + unit[None, :]
+        inside, at, kept = _places(start, n_rows, n_units, width, unit, ROWS)
         g, s = _gradients(grad, x, from_rectified, standard, at, kept, inside, RECTIFIED)
         total += tl.sum(g, 0)
         along += tl.sum(g * s, 0)
@@ -109,10 +108,7 @@ def _backward(
     factor = tl.load(gain + unit, some, 0.0) * tl.load(inverse_deviation + unit, some, 0.0)
     mean, slope = total / n_rows, along / n_rows
     for start in range(0, n_rows, ROWS):
-        row = start + tl.arange(0, ROWS)
-        inside = (row < n_rows)[:, None] & some[None, :]
-        at = row.to(tl.int64)[:, None] * width + unit[None, :]
-        kept = row.to(tl.int64)[:, None] * n_units + unit[None, :]
+        inside, at, kept = _places(start, n_rows, n_units, width, unit, ROWS)
         g, s = _gradients(grad, x, from_rectified, standard, at, kept, inside, RECTIFIED)
         tl.store(grad + at, (g - mean[None, :] - s * slope[None, :]) * factor[None, :], inside)
 

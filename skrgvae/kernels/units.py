@@ -78,6 +78,16 @@ def _terms(loc_p, raw_scale_p, loc, raw_precision, says, eps, lowest, widest):
 
 
 @triton.jit
+def _places(n_rows, n_units, n_all, ROWS: tl.constexpr, UNITS: tl.constexpr):
+    """The program's rows and units, which there are, and where in halves and among all units."""
+    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
+    unit = (tl.program_id(1) * UNITS + tl.arange(0, UNITS))[None, :]
+    inside = (row < n_rows) & (unit < n_units)
+    half, wide = row * (2 * n_units) + unit, row * n_all + unit
+    return row, unit, inside, half, wide
+
+
+@triton.jit
 def _given(prior, message, informed, noise, half, wide, row, inside, n_units, SOME: tl.constexpr):
     """What a tile's terms are computed from."""
     loc_p = tl.load(prior + half, inside, 0.0)
@@ -108,10 +118,7 @@ def _forward(
     ROWS: tl.constexpr,
     UNITS: tl.constexpr,
 ):
-    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
-    unit = (tl.program_id(1) * UNITS + tl.arange(0, UNITS))[None, :]
-    inside = (row < n_rows) & (unit < n_units)
-    half, wide = row * (2 * n_units) + unit, row * n_all + unit
+    row, unit, inside, half, wide = _places(n_rows, n_units, n_all, ROWS, UNITS)
     loc_p, raw_scale_p, loc, raw_precision, says, eps = _given(
         prior, message, informed, noise, half, wide, row, inside, n_units, SOME
     )
@@ -143,10 +150,7 @@ def _backward(
     ROWS: tl.constexpr,
     UNITS: tl.constexpr,
 ):
-    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
-    unit = (tl.program_id(1) * UNITS + tl.arange(0, UNITS))[None, :]
-    inside = (row < n_rows) & (unit < n_units)
-    half, wide = row * (2 * n_units) + unit, row * n_all + unit
+    row, unit, inside, half, wide = _places(n_rows, n_units, n_all, ROWS, UNITS)
     loc_p, raw_scale_p, loc, raw_precision, says, eps = _given(
         prior, message, informed, noise, half, wide, row, inside, n_units, SOME
     )
