@@ -142,6 +142,17 @@ def machine(threads):
     return {"processor": name, "cpu_count": os.cpu_count(), "threads": threads}
 
 
+def versions():
+    """What else the figures depend on."""
+    return {
+        "skrgvae": skrgvae.__version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
 def configuration(name, label, arguments):
     """All that decides a row's figures; a row with the same configuration is not run again."""
     _, minutes, parameters = ROWS[name]
@@ -158,13 +169,7 @@ def configuration(name, label, arguments):
             "random_state": arguments.seed,
             "device": "cpu",
         },
-        "versions": {
-            "skrgvae": skrgvae.__version__,
-            "scikit-learn": sklearn.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
         "machine": machine(torch.get_num_threads()),
     }
 

@@ -46,8 +46,8 @@ REDUCED = {
 
 def test_every_example_is_run():
     # Tests of their own run the others.
-    others = {"mnist_study", "pilot_verdicts", "planted_structure", "recipe_ledger", "used_units"}
-    run = {*REDUCED, *others}
+    others = {"mnist_study", "paper_table", "pilot_verdicts", "planted_structure", "recipe_ledger"}
+    run = {*REDUCED, *others, "used_units"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == run
 
 
@@ -174,6 +174,22 @@ def test_mnist_study(study, tmp_path, capsys):
     capsys.readouterr()
     run(study, tmp_path, "--table")
     assert capsys.readouterr().out.count("± ") == 2 * len(more) + 1  # and one of the heading
+
+
+def test_paper_table(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    module = load("paper_table")
+    monkeypatch.setattr(module, "NETWORKS", [((6,), None), ((6, 5, 4), None), ((5,), 8)])
+    options = ["--passes", "1", "--k", "3", "--iw-rows", "30"]
+    results = run(module, tmp_path, *options)
+    assert len(results) == 12
+    for r in results.values():
+        assert np.isfinite([r["test_elbo"], r["test_iw"], r["train_elbo"]]).all()
+        assert (r["test_rows"], r["test_iw_rows"]) == (60, 30)
+    assert run(module, tmp_path, *options) == results  # nothing is trained again
+    capsys.readouterr()
+    run(module, tmp_path, *options, "--table")
+    assert capsys.readouterr().out.count("importance-weighted") == 12
 
 
 def test_mnist_study_keeps_to_its_budget_and_its_models(study, tmp_path, capsys):
