@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
-# Rows, evenly spaced ones, and columns at a time that are looked at.
+from skrgvae.data.summary import some_rows
+
+# Rows, and columns at a time, that are looked at.
 MAX_ROWS, BLOCK = 2000, 512
 
 # Share of tables without any such column in which one is taken for one all the same.
@@ -32,7 +34,7 @@ def marked_columns(table: NDArray[np.floating]) -> tuple[int, ...]:
     -------
     tuple of int, rising
     """
-    table = table[:: max(1, -(-len(table) // MAX_ROWS))]
+    table = some_rows(table, MAX_ROWS)
     missing = np.isnan(table)
     some = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
     if not len(some):

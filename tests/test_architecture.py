@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "data": set(),
     "distributions": set(),
     "exceptions": set(),
-    "marks": set(),
+    "marks": {"data.summary"},
     "noise": set(),
     "presets": set(),
     "recipe": set(),

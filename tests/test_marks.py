@@ -54,6 +54,15 @@ def test_columns_above_their_median_never_are_looked_at_below_it():
     assert marked_columns(without(table, lost)) == (3,)
 
 
+def test_a_table_of_machines_in_turn_is_not_that_of_one_of_them():
+    # Of 10,000 rows one in five is looked at; the first of five machines has all its sensors.
+    table = numbers(10_000, 8)
+    hot = (np.arange(len(table)) % 5 == 2) & (table[:, 5] > 0)
+    lost = np.zeros(table.shape, dtype=bool)
+    lost[hot, 3] = True
+    assert marked_columns(without(table, lost)) == (3,)
+
+
 @pytest.mark.parametrize("table", [numbers(), np.full((5, 3), np.nan), numbers(1)], ids=str)
 def test_nothing_is_missing_or_everything(table):
     assert marked_columns(table) == ()

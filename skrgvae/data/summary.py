@@ -61,6 +61,17 @@ class Summary:
         )
 
 
+def some_rows(rows: NDArray[np.floating], n: int) -> NDArray[np.floating]:
+    """At most so many of the rows, in their order: drawn, as a table may repeat itself.
+
+    The rows of a line of five machines would be those of one of them at every fifth row. The same
+    number of rows always gives the same draw.
+    """
+    if len(rows) <= n:
+        return rows
+    return rows[np.sort(np.random.default_rng(0).choice(len(rows), n, replace=False))]
+
+
 def summarise(
     blocks: Iterable[NDArray[np.floating]], weights: NDArray[np.float64] | None = None
 ) -> Summary:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skrgvae.data.summary import Summary
+from skrgvae.data.summary import Summary, some_rows
 from skrgvae.likelihoods.bernoulli import Bernoulli
 from skrgvae.likelihoods.categorical import Categorical
 from skrgvae.likelihoods.completion import MAX_ROWS, MOST_CORRELATED, LinearCompletion
@@ -89,8 +89,7 @@ class ColumnLikelihood(nn.Module):
         if self._completed:
             blocks = self._blocks()
             coordinates = [blocks[b].coordinate_summary(parts[b]) for b in self._completed]
-            step = -(-len(summary.rows) // MAX_ROWS)
-            rows = _side_by_side([torch.tensor(part.rows[::step]) for part in parts])
+            rows = _side_by_side([torch.tensor(some_rows(part.rows, MAX_ROWS)) for part in parts])
             self.completion.set_statistics(coordinates, self._coordinates(rows))
 
     def initial_outputs(self) -> Tensor:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from skrgvae.data.summary import MAX_ROWS, Summary, summarise
+from skrgvae.data.summary import MAX_ROWS, Summary, some_rows, summarise
 
 
 def table(dtype=float, missing: float = 0.3) -> np.ndarray:
@@ -196,6 +196,17 @@ def test_sampled_rows_are_drawn_evenly(size):
     count, _ = np.histogram(kept, bins=10, range=(0, 30_000))
     spread = math.sqrt(MAX_ROWS * 0.1 * 0.9 * (20_000 / 29_999))
     assert np.abs(count - 1000).max() < 5 * spread
+
+
+def test_some_rows_are_drawn_and_stay_in_their_order():
+    # As above: five standard deviations of 200 rows each in 10 residues.
+    rows = np.arange(10_000.0)[:, None]
+    some = some_rows(rows, 2000)[:, 0]
+    assert len(some) == 2000 and (np.diff(some) > 0).all()
+    count = np.bincount(some.astype(int) % 10, minlength=10)
+    assert np.abs(count - 200).max() < 5 * math.sqrt(2000 * 0.1 * 0.9 * (8000 / 9999))
+    np.testing.assert_array_equal(some_rows(np.hstack([rows, -rows]), 2000)[:, 1], -some)
+    assert some_rows(rows, 10_000) is rows
 
 
 def test_wide_tables_keep_fewer_rows(monkeypatch):
