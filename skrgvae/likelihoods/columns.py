@@ -224,11 +224,13 @@ class ColumnLikelihood(nn.Module):
         return self.point(_side_by_side(parts))
 
     def _choose_completed(self) -> dict[int, int]:
-        """Blocks that are completed, and their coordinates: numbers alone, if all are too many."""
-        sizes = {b: f.n_expected for b, f in enumerate(self._blocks()) if f.completed}
-        if sum(sizes.values()) > MOST_CORRELATED:
-            sizes = {b: n for b, n in sizes.items() if n == self._blocks()[b].n_columns}
-        return sizes if sum(sizes.values()) <= MOST_CORRELATED else {}
+        """Blocks that are completed, and their coordinates: as many as fit, numbers first."""
+        sizes: dict[int, int] = {}
+        for block, family in enumerate(self._blocks()):
+            fits = sum(sizes.values()) + family.n_expected <= MOST_CORRELATED
+            if family.completed and fits:
+                sizes[block] = family.n_expected
+        return sizes
 
     def _filled(self, observed: Observed) -> dict[int, Tensor]:
         """Coordinates without a hole of the completed blocks, if rows have any."""

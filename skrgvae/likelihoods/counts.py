@@ -41,6 +41,7 @@ class Counts(Family):
     """
 
     recordable = False  # see `at_positive`
+    completed = True
     exposure_columns: ClassVar[int] = EXPOSURE_COLUMNS
     mean_count: Tensor
     input_loc: Tensor

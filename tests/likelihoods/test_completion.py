@@ -78,7 +78,8 @@ def test_filling_ends_at_the_training_values_and_a_broken_sensor_says_no_more():
         (["gaussian"] * (MOST_CORRELATED + 1), [0] * (MOST_CORRELATED + 1), 0),
         (["gaussian", "categorical"], [0, MOST_CORRELATED - 1], MOST_CORRELATED),
         (["gaussian", "categorical"], [0, MOST_CORRELATED], 1),
-        (["poisson", "student_t", "multinomial"], [0] * 3, 0),
+        (["gaussian"] * 2 + ["poisson"] * MOST_CORRELATED, [0] * (MOST_CORRELATED + 2), 2),
+        (["poisson", "student_t", "multinomial"], [0] * 3, 2),
     ],
 )
 def test_what_is_completed(names, sizes, coordinates):
@@ -112,6 +113,24 @@ def test_blocks_of_columns_are_completed_across_each_other():
         others = np.setdiff1d(np.arange(5), np.arange(5)[inputs])
         torch.testing.assert_close(read[:, others], whole[:, others])
         assert np.corrcoef(read[:, inputs].ravel(), whole[:, inputs].ravel())[0, 1] > least
+
+
+@pytest.mark.parametrize("name", ["poisson", "negative_binomial", "multinomial"])
+@pytest.mark.parametrize("n_columns", [6, 30])
+def test_counts_are_read_off_other_counts(name, n_columns):
+    # Two causes, each counted in half of the columns.
+    rng = np.random.default_rng(0)
+    causes = rng.gamma(2.0, 4.0, size=(2000, 2))
+    table = rng.poisson(np.repeat(causes, n_columns // 2, axis=1)).astype(float)
+    likelihood = ColumnLikelihood([name] * n_columns, [0] * n_columns, ())
+    likelihood.set_statistics(summarise([table]))
+    likelihood.double().eval()
+    complete = torch.from_numpy(table[:300])
+    holes = complete.clone()
+    holes[:, [0, -1]] = torch.nan
+    whole, read = (likelihood.inputs(likelihood.observe(rows)) for rows in (complete, holes))
+    for column in (0, -1):
+        assert np.corrcoef(read[:, column], whole[:, column])[0, 1] > 0.5
 
 
 def test_a_number_is_imputed_by_its_category():
