@@ -89,12 +89,12 @@ def as_it_comes(record):
 
 def missing(record):
     """Errors of what was filled in and balanced accuracy, means over the draws of a row."""
-    cells = {}
+    cells, sets = {}, {**SETS, "adult": "adult, 6,000 rows", "adult_whole": "adult"}
     for cell in record.values():
         config, labels = cell["configuration"], {"random": "", "high": ", high values"}
         removed = f"{100 * config['share']:.0f} %{labels[config['mechanism']]}"
-        place = list(SETS).index(config["set"]), config["mechanism"] == "high", config["share"]
-        row = cells.setdefault((place, SETS[config["set"]], removed), {})
+        place = list(sets).index(config["set"]), config["mechanism"] == "high", config["share"]
+        row = cells.setdefault((place, sets[config["set"]], removed), {})
         row.setdefault(config["method"], []).append(cell)
     order = ("mean", "knn", "iterative100", "iterative", "iterative_ordinal", "encoder")
     methods = [method for method in order if any(method in row for row in cells.values())]
@@ -161,6 +161,29 @@ def used_units(record):
             nats = (layer["median_loss"], layer["median_loss_while_on"])
             counts = str(layer["layer"]), str(layer["units"]), used, str(layer["dead"])
             yield [label, *counts, zeros, useful, *(f"{loss:.3f}" for loss in nats)]
+
+
+def paper_table(record):
+    """Bounds by network, posterior and law."""
+    laws = {"rectified_gaussian": "rectified", "gaussian": "Gaussian"}
+    posteriors = {"structured": "structured", "mean_field": "mean-field"}
+    columns = [(law, posterior) for law in laws for posterior in posteriors]
+    yield ["layers", *(f"{laws[law]}, {posteriors[posterior]}" for law, posterior in columns)]
+    rows = {}
+    for model in record.values():
+        p = model["configuration"]["parameters"]
+        hidden = p["hidden_layer_sizes"]
+        label = "-".join(map(str, p["layer_sizes"])) + (f", hidden {hidden}" if hidden else "")
+        rows.setdefault(label, {})[p["latent"], p["posterior"]] = model
+    for label, models in rows.items():
+        yield [label, *(_bounds(models.get(column)) for column in columns)]
+
+
+def _bounds(model):
+    if model is None:
+        return "not run"
+    elbo = f"{model['test_elbo']:.1f} ± {model['test_elbo_error']:.1f}"
+    return f"{elbo} / {model['test_iw']:.1f} ± {model['test_iw_error']:.1f}"
 
 
 def pilot_quick(record):
@@ -345,6 +368,7 @@ DRAWN = {
         large_inputs,
         planted_structure,
         used_units,
+        paper_table,
         pilot_quick,
         pilot_verdicts,
         speed,

@@ -31,7 +31,8 @@ class LinearCompletion(nn.Module):
     another (sensors at the same pipe, samples of one curve) are so used in full, where latent
     units hold what many columns share.
 
-    Known values count as no further beyond the training values than the range of these.
+    Known values count as no further beyond the training values (beyond what is usual among them,
+    where a family has outliers) than the range of these.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ class LinearCompletion(nn.Module):
         for buffer, name in ((self.loc, "mean"), (self.low, "low"), (self.high, "high")):
             statistic = np.concatenate([getattr(part, name) for part in parts])
             buffer.copy_(torch.from_numpy(np.nan_to_num(statistic)))
-        values = ((rows - self.loc) / self.unit).to(DTYPE)
+        values = ((within_reach(rows, self.low, self.high) - self.loc) / self.unit).to(DTYPE)
         self.correlation.copy_(shrunk_correlation(values, ~torch.isnan(rows)))
 
     def fill(self, rows: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -22,6 +23,10 @@ FIRST_DF = 5.0
 # widths then weighs like one of 20: it is seen, and does not drown the other columns.
 KNEE = 3.0
 
+# Widths from the centre at which what is usual in a column ends. Holes are read no further out,
+# and known entries count for those of other columns no further than three times this.
+USUAL = 2.0
+
 
 class StudentT(Family):
     """x ~ loc + width * (output + scale * t), t of Student's law with `df` degrees of freedom.
@@ -32,6 +37,8 @@ class StudentT(Family):
     """
 
     name = "student_t"
+    completed = True
+    linear = True
     loc: Tensor
     width: Tensor
     varies: Tensor
@@ -51,6 +58,14 @@ class StudentT(Family):
         self.varies.copy_(width > 0.0)
         self.loc.copy_(centre)
         self.width.copy_(torch.where(self.varies, width, 1.0))
+
+    def coordinate_summary(self, summary: Summary) -> Summary:
+        """Units, and the extremes of what is usual, in the place of those with outliers."""
+        width = self.width * self.varies
+        low, high = self.loc - USUAL * width, self.loc + USUAL * width
+        return replace(
+            summary, mean=self.loc.numpy(), spread=width.numpy(), low=low.numpy(), high=high.numpy()
+        )
 
     def initial_outputs(self) -> Tensor:
         return torch.zeros(self.n_columns, dtype=DTYPE)
