@@ -62,10 +62,9 @@ class StudentT(Family):
     def coordinate_summary(self, summary: Summary) -> Summary:
         """Units, and the extremes of what is usual, in the place of those with outliers."""
         width = self.width * self.varies
-        low, high = self.loc - USUAL * width, self.loc + USUAL * width
-        return replace(
-            summary, mean=self.loc.numpy(), spread=width.numpy(), low=low.numpy(), high=high.numpy()
-        )
+        ends = self.loc - USUAL * width, self.loc + USUAL * width
+        mean, spread, low, high = (part.numpy() for part in (self.loc, width, *ends))
+        return replace(summary, mean=mean, spread=spread, low=low, high=high)
 
     def initial_outputs(self) -> Tensor:
         return torch.zeros(self.n_columns, dtype=DTYPE)
