@@ -1104,7 +1104,8 @@ def _checked_weights(n_rows: int, sample_weight: ArrayLike | None) -> NDArray[np
     weights = check_sample_weight(sample_weight, np.empty((n_rows, 0)))
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights
+    # They count in proportion; scaled by a power of two, their sum does not overflow.
+    return np.ldexp(weights, -np.frexp(weights.max())[1])
 
 
 def _check_out(out: Any, shape: tuple[int, int]) -> None:

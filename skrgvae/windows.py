@@ -188,18 +188,16 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
             raise ValueError(f"X must have a channel beside the column of group {self.group!r}.")
         others = [column for column in range(self.n_features_in_) if column != position]
         channels = check_array(safe_indexing(X, others, axis=1), input_name="X", **options)
+        column = safe_indexing(X, [position], axis=1)
+        for row, value in enumerate(np.asarray(column, dtype=object)[:, 0]):
+            if _is_missing(value):
+                raise ValueError(
+                    f"Every row must have a group, but column {self.group!r} is missing in row "
+                    f"{row}."
+                )
         # A global set_output shall not make a data frame of what stays inside.
         encoder = OrdinalEncoder().set_output(transform="default")
-        numbers = encoder.fit_transform(safe_indexing(X, [position], axis=1))[:, 0]
-        # For older scikit-learn None is a category like others.
-        nothing = [code for code, value in enumerate(encoder.categories_[0]) if value is None]
-        missing = np.isnan(numbers) | np.isin(numbers, nothing)
-        if missing.any():
-            row = int(np.flatnonzero(missing)[0])
-            raise ValueError(
-                f"Every row must have a group, but column {self.group!r} is missing in row {row}."
-            )
-        return channels, numbers.astype(np.intp)
+        return channels, encoder.fit_transform(column)[:, 0].astype(np.intp)
 
     def _group_position(self) -> int:
         """Position of the column of the groups."""
@@ -214,3 +212,10 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
             f"group={self.group!r} is no column of X (positions 0 to {self.n_features_in_ - 1}"
             f"{known})."
         )
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a cell is NaN, NaT, None or pandas.NA."""
+    if isinstance(value, float | np.floating | np.datetime64 | np.timedelta64):
+        return bool(value != value)
+    return value is None or type(value).__name__ in {"NAType", "NaTType"}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_breast_cancer
 
 from skrgvae import HierarchicalSparseEncoder
 from skrgvae.likelihoods import Observed
@@ -215,3 +216,36 @@ def test_all_known_entries_are_scored_in_training():
     torch.testing.assert_close(terms.log_likelihood, hidden)
     module.eval()  # scores are of what there is to see
     torch.testing.assert_close(module(rows, noise).log_likelihood, score(observed))
+
+
+def in_step(n_rows, seed=0):
+    """Five columns, of which the first two go together."""
+    table = np.random.default_rng(seed).normal(size=(n_rows, 5))
+    table[:, 1] = table[:, 0] + 0.1 * table[:, 1]
+    return table
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "student_t", "negative_binomial"])
+def test_one_cell_of_junk_does_not_decide_how_holes_are_read(likelihood):
+    table, new = in_step(250), in_step(200, seed=1)
+    if likelihood == "negative_binomial":
+        table, new = np.exp(table + 1).round(), np.exp(new + 1).round()
+    holes = np.random.default_rng(2).random(table.shape) < 0.2
+    table[holes] = np.nan
+    table[0, 0] = 1e6
+    encoder = HierarchicalSparseEncoder((6, 3), likelihood=likelihood, max_iter=2, random_state=0)
+    module = encoder.fit(table)._model.module(torch.float64)
+    without = new.copy()
+    without[:, 0] = np.nan
+    whole, read = (
+        module.likelihood.inputs(module.likelihood.observe(torch.from_numpy(rows)))[:, 0]
+        for rows in (new, without)
+    )
+    assert whole.min() <= read.min() <= read.max() <= whole.max()
+
+
+def test_features_are_those_of_the_same_rows_in_another_dtype():
+    rows = with_holes(load_breast_cancer().data[:290], 0.2).astype(np.float32)
+    fitted = encoder().fit(rows)
+    for method in (fitted.transform, fitted.score_samples):
+        np.testing.assert_allclose(method(rows), method(rows.astype(np.float64)), atol=1e-3)

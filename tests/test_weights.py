@@ -57,6 +57,15 @@ def test_the_unit_of_the_weights_is_free():
     np.testing.assert_array_equal(one.transform(FRESH), other.transform(FRESH))
 
 
+@pytest.mark.parametrize("weight", [1e308, 5e-324])
+def test_the_largest_and_the_smallest_weights(weight):
+    alike = np.full(len(ROWS), weight)
+    fitted = encoder(max_iter=2).fit(ROWS, sample_weight=alike)
+    ones = encoder(max_iter=2).fit(ROWS, sample_weight=np.ones(len(ROWS)))
+    np.testing.assert_allclose(fitted.transform(FRESH), ones.transform(FRESH), atol=1e-9)
+    assert fitted.score(ROWS, sample_weight=alike) == pytest.approx(ones.score(ROWS))
+
+
 def test_score_is_the_weighted_mean():
     fitted = encoder(max_iter=2).fit(ROWS)
     expected = np.average(fitted.score_samples(ROWS), weights=WEIGHTS)

@@ -192,6 +192,21 @@ def test_a_frame_for_a_frame(index):
             "Every row must have a group, but column 'g' is missing in row 1",
         ),
         (
+            {"group": "g", "length": 1},
+            pd.DataFrame({"a": [1.0, 2.0], "g": pd.array(["x", pd.NA], dtype="string")}),
+            "Every row must have a group, but column 'g' is missing in row 1",
+        ),
+        (
+            {"group": "g", "length": 1},
+            pd.DataFrame({"a": [1.0, 2.0], "g": pd.to_datetime([None, "2026-01-01"])}),
+            "Every row must have a group, but column 'g' is missing in row 0",
+        ),
+        (
+            {"group": 1, "length": 1},
+            np.array([[1.0, 2.0], [2.0, np.nan]]),
+            "Every row must have a group, but column 1 is missing in row 1",
+        ),
+        (
             {"length": 3, "group": "g"},
             pd.DataFrame({"a": [1.0, 2.0, 3.0], "g": ["x", "x", "y"]}),
             r"\(n_samples=2\)",

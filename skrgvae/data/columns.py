@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise, repeat
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,9 @@ class Columns:
         or categories that had only missing values.
     names : tuple of str or None, default=None
         Names of the columns, where they have names and all are strings.
+    undecided : frozenset of int, default=frozenset()
+        Positions of columns of numbers that may become ones of categories in `merge`, as nothing
+        but missing values was in them.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Columns:
 
     categories: tuple[tuple[Any, ...] | None, ...]
     names: tuple[str, ...] | None = None
+    undecided: frozenset[int] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         if self.names is not None and len(self.names) != len(self.categories):
@@ -109,7 +113,28 @@ class Columns:
                 for column, is_categorical in zip(columns, categorical, strict=True)
             ),
             names,
+            frozenset(
+                j
+                for j, column in enumerate(columns)
+                if column.kind == "nothing" and not categorical[j]
+            ),
         )
+
+    @classmethod
+    def learn_sparse(cls, n_columns: int, categorical_features: Any = "from_dtype") -> Self:
+        """The same for a sparse matrix, which holds numbers, and hands out no column.
+
+        Raises
+        ------
+        TypeError
+            If some columns shall be categorical.
+        ValueError
+            If `categorical_features` doesn't fit.
+        """
+        categorical = _resolve_categorical(categorical_features, None, n_columns)
+        if categorical is not None and categorical.any():
+            _refuse_sparse(np.flatnonzero(categorical).tolist())
+        return cls((None,) * n_columns)
 
     @property
     def n_categories(self) -> tuple[int, ...]:
@@ -127,15 +152,25 @@ class Columns:
             If a column has more than 1,000 categories.
         """
         labels = range(len(self.categories)) if self.names is None else self.names
-        merged = []
-        for label, mine, theirs in zip(labels, self.categories, other.categories, strict=True):
-            if not (mine and theirs):
-                merged.append(mine or theirs)
-                if (mine is None) != (theirs is None) and (mine or theirs):
+        merged: list[tuple[Any, ...] | None] = []
+        for j, (label, mine, theirs) in enumerate(
+            zip(labels, self.categories, other.categories, strict=True)
+        ):
+            nothing_here = mine == () or j in self.undecided
+            nothing_there = theirs == () or j in other.undecided
+            if nothing_here or nothing_there:
+                if nothing_here and nothing_there:
+                    merged.append(mine if theirs is None else theirs)  # strings, by dtype
+                else:
+                    merged.append(theirs if nothing_here else mine)
+                continue
+            if mine is None or theirs is None:
+                if mine or theirs:
                     raise TypeError(
                         f"Column {label!r} has categories in some batches of X and numbers in "
                         "others. Give it one dtype in all of them."
                     )
+                merged.append(None)
                 continue
             try:
                 together = tuple(sorted({*mine, *theirs}))
@@ -150,7 +185,22 @@ class Columns:
                     f"{together[0]!r}. There can be at most {MAX_CATEGORIES}."
                 )
             merged.append(together)
-        return Columns(tuple(merged), self.names)
+        return Columns(tuple(merged), self.names, self.undecided & other.undecided)
+
+    def refuse_sparse(self) -> None:
+        """Raise TypeError if some of the columns are categorical."""
+        labels = range(len(self.categories)) if self.names is None else self.names
+        pairs = zip(labels, self.categories, strict=True)
+        categorical = [label for label, categories in pairs if categories is not None]
+        if categorical:
+            _refuse_sparse(categorical)
+
+    def dtype_of(self, X: Any) -> np.dtype[Any]:
+        """dtype of what `encode` makes of rows, shape (n_rows, n_columns)."""
+        table, labels = as_table(X)
+        if self._are_cells_of(table):
+            return float_dtype(table.dtype)
+        return self._dtype(read_columns(table, labels or self.names))
 
     def encode(self, X: Any) -> NDArray[np.floating]:
         """Make numbers of rows.
@@ -181,8 +231,7 @@ class Columns:
                 f"X has {table.shape[1]} features, but the encoder is expecting "
                 f"{len(self.categories)} features as input."
             )
-        is_numeric = not any(c is not None for c in self.categories)
-        if is_numeric and isinstance(table, np.ndarray) and table.dtype.kind in "biuf":
+        if self._are_cells_of(table):
             # Rows that overlap (windows of a series) stay a view, far smaller than a copy.
             order = None if table.strides[1] == table.itemsize else "C"
             encoded = check_array(
@@ -258,16 +307,24 @@ class Columns:
             None if names is None else tuple(names),
         )
 
+    def _are_cells_of(self, table: Any) -> bool:
+        """Whether rows are the cells of an array as they are."""
+        is_numeric = not any(categories is not None for categories in self.categories)
+        return is_numeric and isinstance(table, np.ndarray) and table.dtype.kind in "biuf"
+
+    def _dtype(self, columns: Sequence[Column]) -> np.dtype[Any]:
+        dtypes = [
+            column.float_dtype
+            for column, categories in zip(columns, self.categories, strict=True)
+            if categories is None or column.values.dtype != object
+        ]
+        return np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
+
     def _encode_columns(self, columns: Sequence[Column]) -> NDArray[np.floating]:
         pairs = list(zip(columns, self.categories, strict=True))
         for column, categories in pairs:
             _check_kind(column, categories)
-        dtypes = [
-            column.float_dtype
-            for column, categories in pairs
-            if categories is None or column.values.dtype != object
-        ]
-        dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
+        dtype = self._dtype(columns)
         encoded = np.empty((len(columns[0].values), len(columns)), dtype=dtype)
         for j, (column, categories) in enumerate(pairs):
             if categories is None:
@@ -348,6 +405,13 @@ def _resolve_categorical(
             )
         mask[wanted] = True
     return mask
+
+
+def _refuse_sparse(labels: Sequence[Any]) -> NoReturn:
+    raise TypeError(
+        f"X is sparse, and holds numbers only, but {_named([repr(label) for label in labels])} "
+        f"{'are' if len(labels) > 1 else 'is'} categorical: pass a dense array or a data frame."
+    )
 
 
 def _refuse_strings(columns: Sequence[Column]) -> None:

@@ -37,13 +37,12 @@ def as_table(X: Any) -> tuple[Any, Sequence[Any] | None]:
         If X has another number of dimensions, no rows or no columns, complex numbers, or several
         columns of one name.
     """
-    if _is_instance(X, "polars", "LazyFrame"):
-        raise TypeError("Expected a data frame, got a polars.LazyFrame: call its collect() first.")
+    refuse_lazy(X)
     if hasattr(X, "detach"):  # a tensor of torch, from which numpy takes no array while it is
         X = X.detach().cpu()  # on another device or part of a graph
     if not is_frame(X):
         return _as_array(X), None
-    frame = _known_frame(X)
+    frame = known_frame(X)
     # A single number that has the shape of all: for scikit-learn's wording about empty tables.
     check_array(np.broadcast_to(np.float32(0), frame.shape), ensure_all_finite=False)
     names = list(frame.columns)
@@ -91,7 +90,7 @@ def write_frame(columns: Sequence[NDArray], like: Any) -> Any:
         The latter for every frame but one of polars. Categories have the dtype they have in
         `like` if that is one of strings or categories and can hold them.
     """
-    like = _known_frame(like)
+    like = known_frame(like)
     if _is_instance(like, "polars", "DataFrame"):
         import polars
 
@@ -137,8 +136,14 @@ def _is_numeric(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
-def _known_frame(X: Any) -> Any:
-    """X itself if it is a data frame of pandas or polars, else as one of pandas."""
+def refuse_lazy(X: Any) -> None:
+    """Raise TypeError for a frame that is still to be computed."""
+    if _is_instance(X, "polars", "LazyFrame"):
+        raise TypeError("Expected a data frame, got a polars.LazyFrame: call its collect() first.")
+
+
+def known_frame(X: Any) -> Any:
+    """A data frame itself if it is one of pandas or polars, else as one of pandas."""
     if _is_instance(X, "pandas", "DataFrame") or _is_instance(X, "polars", "DataFrame"):
         return X
     try:

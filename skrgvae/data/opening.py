@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from skrgvae.data.blocks import SlicedBlocks, as_blocks
 from skrgvae.data.cells import float_dtype
 from skrgvae.data.columns import Columns
-from skrgvae.data.frames import as_table, is_frame
+from skrgvae.data.frames import as_table, is_frame, known_frame, refuse_lazy
 from skrgvae.data.sources import ArrayRows, BlockRows, Blocks, Source
 
 
@@ -54,6 +54,7 @@ class Opener:
         """
         if issparse(X):
             return self._open_sparse(X)
+        refuse_lazy(X)
         blocks = as_blocks(X)
         if blocks is not None:
             return self._open_blocks(blocks)
@@ -76,38 +77,43 @@ class Opener:
                 dtype=[float_dtype(X.dtype)] if self.narrow else [np.float64, np.float32],
                 ensure_all_finite="allow-nan",
             )
-        self.columns = self.columns or Columns((None,) * table.shape[1])
+        self.columns = self.columns or Columns.learn_sparse(
+            table.shape[1], self.categorical_features
+        )
+        self.columns.refuse_sparse()
         return ArrayRows(csr_array(table))
 
     def _open_blocks(self, blocks: Blocks) -> Source:
         """Read all blocks once, or only the first where the storage knows its rows and types."""
-        learning, first, sizes = self.columns is None, None, []
+        learning, n_columns, sizes, dtype = self.columns is None, 0, [], np.dtype(np.float32)
         for number, block in enumerate(blocks.read(range(blocks.n_blocks))):
             table = self._in_memory(block, learning and number == 0)
             if learning:
                 learned = self._learn(table)
                 self.columns = learned if self.columns is None else self.columns.merge(learned)
-            first = table if first is None else first
+            dtype = np.promote_types(dtype, self._dtype(table))
+            n_columns = table.shape[1]
             sizes.append(table.shape[0])
-            if isinstance(blocks, SlicedBlocks) and blocks.are_numbers:
+            if isinstance(blocks, SlicedBlocks) and blocks.are_numbers and self._are_numbers():
                 sizes = blocks.sizes()
                 break
-        if first is None:
+        if not sizes:
             raise ValueError(
                 "Found array with 0 sample(s): X gave no batches, while a minimum of 1 row is "
                 f"required by {type(self.estimator).__name__}."
             )
-        dtype = self._encode(first[:1]).dtype
 
         def encode(block: Any) -> NDArray[np.floating]:
             return self._encode(self._in_memory(block, False)).astype(dtype, copy=False)
 
-        return BlockRows(blocks, sizes, encode, first.shape[1], dtype)
+        return BlockRows(blocks, sizes, encode, n_columns, dtype)
 
     def _in_memory(self, X: Any, reset: bool) -> Any:
         """An array or a frame whose names and number of columns are those of the estimator."""
         if issparse(X):
             X = X.toarray()
+        elif is_frame(X):
+            X = known_frame(X)  # once: an index that an Arrow table carries is none of its columns
         table, _ = as_table(X)
         X = X if is_frame(X) else table
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
@@ -117,11 +123,20 @@ class Opener:
         names = getattr(self.estimator, "feature_names_in_", None)
         return Columns.learn(table, self.categorical_features, names)
 
+    def _are_numbers(self) -> bool:
+        return not any(categories is not None for categories in self.learned().categories)
+
     def _encode(self, table: Any) -> NDArray[np.floating]:
         rows = self.learned().encode(table)
         if self.narrow or _holds_float32(table):
             return rows
         return rows.astype(np.float64, copy=False)
+
+    def _dtype(self, table: Any) -> np.dtype[Any]:
+        """That of the rows that `_encode` makes of a table."""
+        if self.narrow or _holds_float32(table):
+            return self.learned().dtype_of(table)
+        return np.dtype(np.float64)
 
 
 def _holds_float32(table: Any) -> bool:

@@ -17,7 +17,8 @@ class Bernoulli(Family):
     """p(x = 1) = sigmoid(output), one output per column.
 
     Values strictly between 0 and 1 are taken as the probability that the column is on, as
-    scikit-learn's BernoulliRBM takes them; their "log-density" is then the cross-entropy.
+    scikit-learn's BernoulliRBM takes them; their "log-density" is then the cross-entropy. What is
+    beyond 0 and 1 in new rows counts as 0 and 1.
     """
 
     name = "bernoulli"
@@ -45,7 +46,8 @@ class Bernoulli(Family):
         return torch.logit(self.rate)
 
     def observe(self, columns: Tensor) -> Tensor:
-        return columns.to(self.rate.dtype)
+        # New rows may go beyond [0, 1], as those of a scaler that was fitted on others do.
+        return columns.to(self.rate.dtype).clamp(0.0, 1.0)
 
     def inputs(self, observed: Observed) -> Tensor:
         return blank(observed.values - self.rate, observed.known)

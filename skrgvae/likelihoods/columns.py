@@ -216,10 +216,11 @@ class ColumnLikelihood(nn.Module):
         """The same as `point`, and what is linear in the deviations of known entries from it."""
         parts = self._split_expected(expectation)
         if observed.data is not None and self._completed:
-            expected = _side_by_side([parts[block] for block in self._completed])
+            blocks = self._blocks()
+            expected = _side_by_side([blocks[b].coordinates_of(parts[b]) for b in self._completed])
             given = self.completion.given(self._coordinates(observed.data), expected)
             for block, coordinates in self._by_block(given):
-                if self._blocks()[block].linear:
+                if blocks[block].linear:
                     parts[block] = coordinates.to(expectation.dtype)
         return self.point(_side_by_side(parts))
 

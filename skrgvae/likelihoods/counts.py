@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skrgvae.data.summary import Summary
+from skrgvae.data.summary import Summary, summarise
 from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank
 
 # Log-means stay within plus and minus this, and means inside every float.
@@ -109,6 +109,19 @@ class Counts(Family):
 
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         return torch.exp(self.log_mean(outputs, observed))
+
+    def coordinates(self, columns: Tensor) -> Tensor:
+        """Logarithms of one plus the counts: a few large ones do not stand for the column."""
+        return torch.log1p(columns)
+
+    def coordinates_of(self, expectation: Tensor) -> Tensor:
+        return torch.log1p(expectation)
+
+    def coordinate_summary(self, summary: Summary) -> Summary:
+        return summarise([self.coordinates(torch.tensor(summary.rows)).numpy()])
+
+    def inputs_at(self, coordinates: Tensor) -> Tensor:
+        return super().inputs_at(torch.expm1(coordinates))
 
     def exposure(self, observed: Observed) -> Tensor:
         """How much was counted in each row, in training rows: shape (n_rows, 1)."""

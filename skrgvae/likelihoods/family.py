@@ -146,11 +146,15 @@ class Family(nn.Module):
         raise NotImplementedError
 
     def coordinates(self, columns: Tensor) -> Tensor:
-        """Data units as `expectation` has them: (n_rows, n_expected), NaN where missing."""
+        """What is completed, for data units: (n_rows, n_expected), NaN where missing."""
         return columns
 
+    def coordinates_of(self, expectation: Tensor) -> Tensor:
+        """The same for what is expected."""
+        return expectation
+
     def coordinate_summary(self, summary: Summary) -> Summary:
-        """Summary of the coordinates, of that of the columns."""
+        """Units and usual extremes of the coordinates, for the summary of the columns."""
         return summary
 
     def inputs_at(self, coordinates: Tensor) -> Tensor:

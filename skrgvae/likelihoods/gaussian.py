@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,7 @@ from skrgvae.likelihoods.family import (
     softplus_parameter,
     within_reach,
 )
-from skrgvae.likelihoods.robust import centre_and_width
+from skrgvae.likelihoods.robust import centre_and_width, spikes_stand_alone, without_outliers
 
 # Smallest scale, as a share of the column's standard deviation. Without a floor one column that
 # the latent units copy exactly would earn an unbounded density and drown all others.
@@ -112,6 +113,14 @@ class Gaussian(Family):
             self.loc[j], self.spread[j], self.bent_loc[j], self.bent_spread[j] = bend
             self.bent[j] = True
         self._find_bent()
+
+    def coordinate_summary(self, summary: Summary) -> Summary:
+        # Around the median, as a mean may be that of spikes.
+        summary = replace(summary, mean=self.loc.numpy())
+        alone = np.zeros(self.n_columns, dtype=bool)
+        bent = self.bent_columns.numpy()
+        alone[bent] = spikes_stand_alone(summary, self.spread.numpy(), bent)
+        return without_outliers(summary, summary.mean, self.spread.numpy(), alone)
 
     def initial_outputs(self) -> Tensor:
         return torch.zeros(self.n_columns, dtype=DTYPE)

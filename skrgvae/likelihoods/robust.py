@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from skrgvae.data.summary import Summary
+from skrgvae.data.summary import Summary, some_rows
 
 # Interquartile range and mean absolute deviation of a standard normal law.
 _NORMAL_RANGE, _NORMAL_DEVIATION = 1.3489795003921634, 0.7978845608028654
+
+# Widths from the centre at which what is usual in a column ends. Holes are read no further out,
+# and known entries count for those of other columns no further than three times this.
+USUAL = 2.0
+
+# Rows that correlations with and without spikes are compared on, and by how much those without
+# them must be higher.
+MAX_ROWS, LEAD = 2000, 0.3
 
 
 def centre_and_width(summary: Summary) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -42,6 +52,66 @@ def centre_and_width(summary: Summary) -> tuple[NDArray[np.float64], NDArray[np.
         np.where(usable, centre * unit, summary.mean),
         np.where(usable, width, summary.spread),
     )
+
+
+def without_outliers(
+    summary: Summary,
+    centre: NDArray[np.float64],
+    width: NDArray[np.float64],
+    which: NDArray[np.bool_],
+) -> Summary:
+    """Centre, width and usual ends in the place of some columns' moments and extremes."""
+    with np.errstate(over="ignore"):
+        low, high = centre - USUAL * width, centre + USUAL * width
+    return replace(
+        summary,
+        mean=np.where(which, centre, summary.mean),
+        spread=np.where(which, width, summary.spread),
+        low=np.where(which, low, summary.low),
+        high=np.where(which, high, summary.high),
+    )
+
+
+def spikes_stand_alone(
+    summary: Summary, width: NDArray[np.float64], which: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Whether the spikes of some columns hide what these share with others.
+
+    The spikes of sensors at the same pipe come together, and say what the others are; those of a
+    broken one say nothing, and leave no correlation to be seen. So a column's largest correlation
+    is compared with the one where it counts no further out than three times what is usual.
+
+    Parameters
+    ----------
+    summary : Summary
+        With medians for means.
+    width : ndarray of shape (n_columns,)
+    which : ndarray of int of shape (n_some,)
+        Positions of the columns.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_some,)
+    """
+    rows = some_rows(summary.rows, MAX_ROWS).astype(np.float64)
+    with np.errstate(over="ignore"):
+        values = np.nan_to_num(rows - summary.mean)
+        reach = 3 * USUAL * width
+    kept = values.clip(-reach, reach)
+    others = _unit_columns(np.where(np.isin(np.arange(rows.shape[1]), which), kept, values))
+    shared = []
+    for some in (values, kept):
+        correlation = np.abs(_unit_columns(some[:, which]).T @ others)
+        correlation[np.arange(len(which)), which] = 0.0
+        shared.append(correlation.max(axis=1, initial=0.0))
+    return shared[1] > shared[0] + LEAD
+
+
+def _unit_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns scaled to length 1; those of zeros stay zeros."""
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    values = values / np.where(largest > 0, largest, 1.0)
+    return values / np.maximum(np.linalg.norm(values, axis=0), np.finfo(np.float64).tiny)
 
 
 def _quantile(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from torch.nn import functional as F
 from skrgvae.data.summary import Summary
 from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank, softplus_parameter
 from skrgvae.likelihoods.gaussian import SCALE_FLOOR
-from skrgvae.likelihoods.robust import centre_and_width
+from skrgvae.likelihoods.robust import centre_and_width, without_outliers
 
 # Degrees of freedom stay above this: mean and variance exist.
 DF_FLOOR = 2.0
@@ -22,10 +21,6 @@ FIRST_DF = 5.0
 # Widths from the centre at which an input turns from linear to logarithmic. A spike of 1,000
 # widths then weighs like one of 20: it is seen, and does not drown the other columns.
 KNEE = 3.0
-
-# Widths from the centre at which what is usual in a column ends. Holes are read no further out,
-# and known entries count for those of other columns no further than three times this.
-USUAL = 2.0
 
 
 class StudentT(Family):
@@ -60,11 +55,8 @@ class StudentT(Family):
         self.width.copy_(torch.where(self.varies, width, 1.0))
 
     def coordinate_summary(self, summary: Summary) -> Summary:
-        """Units, and the extremes of what is usual, in the place of those with outliers."""
-        width = self.width * self.varies
-        ends = self.loc - USUAL * width, self.loc + USUAL * width
-        mean, spread, low, high = (part.numpy() for part in (self.loc, width, *ends))
-        return replace(summary, mean=mean, spread=spread, low=low, high=high)
+        loc, width, varies = (part.numpy() for part in (self.loc, self.width, self.varies))
+        return without_outliers(summary, loc, width, varies)
 
     def initial_outputs(self) -> Tensor:
         return torch.zeros(self.n_columns, dtype=DTYPE)

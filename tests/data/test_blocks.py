@@ -212,6 +212,31 @@ def test_categories_of_all_blocks_are_known(small_blocks):
     assert np.abs(features[20:] - unknown[20:]).max() > 1e-4
 
 
+def test_numbers_in_blocks_may_be_categories(small_blocks):
+    X = np.column_stack([np.arange(30.0), np.repeat([4.0, 5.0, 6.0], 10)])
+    in_blocks = small_encoder(categorical_features=[1]).fit(Sliced(X))
+    assert in_blocks.likelihood_.tolist() == ["gaussian", "categorical"]
+    in_memory = small_encoder(categorical_features=[1]).fit(X)
+    first, second = (encoder._columns.categories for encoder in (in_blocks, in_memory))
+    assert first == second == (None, (4.0, 5.0, 6.0))
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_column_may_have_nothing_in_some_batches(turn):
+    words, numbers = ["x", "y"] * 10, 1.6e9 + np.arange(20.0)
+    whole = pd.DataFrame({"word": words, "time": numbers, "none": [None] * 20})
+    first, second = whole[:10].copy(), whole[10:].copy()
+    first["word"], second["time"] = (pd.Series([None] * 10, dtype=object, index=first.index), None)
+    batches = Again([first, second][::turn])
+    encoder = small_encoder().fit(batches)
+    assert encoder.likelihood_.tolist() == ["categorical", "gaussian", "gaussian"]
+    # As float64, in which a second more is another number.
+    features = encoder.transform(pd.concat(list(batches)))
+    np.testing.assert_allclose(encoder.transform(batches), features, atol=1e-7)
+    assert encoder.impute(whole)["time"].nunique() == 20
+    assert features.dtype == encoder.transform(batches).dtype == np.float64
+
+
 @pytest.mark.parametrize("n_rows_each", [1, 7, 16, 50, 1000])
 def test_row_groups_are_read_in_pieces(table, tmp_path, small_blocks, n_rows_each):
     file = pa.parquet.ParquetFile(parquet(table, tmp_path, n_rows_each))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from skrgvae import HierarchicalSparseEncoder
 from skrgvae.data.columns import MAX_CATEGORIES, MIN_ROWS_OF_IDENTIFIER, Columns
 
 pd = pytest.importorskip("pandas")
@@ -108,6 +109,43 @@ def test_every_container_gives_the_same(name):
     encoded = columns.encode(X)
     assert encoded.dtype == np.float64 and encoded.flags.c_contiguous
     np.testing.assert_array_equal(encoded, ENCODED)
+
+
+@pytest.mark.parametrize("name", ["pyarrow", "arrow stream", "interchange"])
+def test_frames_of_other_libraries_are_known_in_every_method(name):
+    X, frame = mixed_tables()[name], pd.DataFrame(MIXED)
+    parameters = {"layer_sizes": (3, 2), "max_iter": 1, "random_state": 0}
+    fitted = HierarchicalSparseEncoder(**parameters).fit(X)
+    assert fitted.feature_names_in_.tolist() == list(MIXED)
+    expected = HierarchicalSparseEncoder(**parameters).fit(frame)
+    np.testing.assert_array_equal(fitted.transform(X), expected.transform(frame))
+    assert fitted.score(X) == expected.score(frame)
+    assert not fitted.impute(X).isna().any(axis=None)
+
+
+def test_the_index_that_an_arrow_table_carries_is_no_column():
+    frame = pd.DataFrame(MIXED, index=[7, 3, 5, 4])
+    encoder = HierarchicalSparseEncoder((3, 2), max_iter=1, random_state=0).fit(frame)
+    for table in (pa.Table.from_pandas(frame), pa.RecordBatch.from_pandas(frame)):
+        np.testing.assert_array_equal(encoder.transform(table), encoder.transform(frame))
+        assert encoder.impute(table).index.tolist() == [7, 3, 5, 4]
+        refitted = HierarchicalSparseEncoder((3, 2), max_iter=1).fit(table)
+        assert refitted.n_features_in_ == len(MIXED)
+
+
+def test_sparse_matrices_hold_no_categories():
+    codes = np.column_stack([np.arange(6.0), [1, 2, 3, 1, 2, 3]])
+    sparse = csr_array(codes)
+    parameters = {"layer_sizes": (3, 2), "max_iter": 1, "categorical_features": [1]}
+    fitted = HierarchicalSparseEncoder(**parameters).fit(codes)
+    message = "X is sparse, and holds numbers only, but column 1 is categorical"
+    for method in (fitted.transform, fitted.score, fitted.partial_fit, fitted.fit):
+        with pytest.raises(TypeError, match=message):
+            method(sparse)
+    with pytest.raises(TypeError, match=message):
+        fitted.fit(codes, X_val=sparse)
+    with pytest.raises(ValueError, match="integer indices must be in"):
+        fitted.set_params(categorical_features=[2]).fit(sparse)
 
 
 @pytest.mark.parametrize("learned_from", ["pandas", "polars, enum", "list"])

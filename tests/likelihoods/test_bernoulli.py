@@ -88,3 +88,15 @@ def test_sample_is_binary_with_the_right_rate():
 )
 def test_what_is_refused(values, message):
     assert Bernoulli.refusal(summarise([np.array([values]).T]), 0) == message
+
+
+def test_new_values_beyond_0_and_1_count_as_these():
+    columns = np.array([[0.0, 1.0], [1.0, 0.5], [1.0, 1.0]])
+    family = fitted("bernoulli", columns)
+    outputs = torch.tensor([[-1.0, 3.0]], dtype=torch.float64)
+    beyond, inside = np.array([[-7.0, 1.2]]), np.array([[0.0, 1.0]])
+    np.testing.assert_array_equal(
+        log_prob(family, beyond, outputs), log_prob(family, inside, outputs)
+    )
+    given = (family.inputs(observed(family, rows)) for rows in (beyond, inside))
+    np.testing.assert_array_equal(*given)
