@@ -152,39 +152,17 @@ class Columns:
             If a column has more than 1,000 categories.
         """
         labels = range(len(self.categories)) if self.names is None else self.names
-        merged: list[tuple[Any, ...] | None] = []
-        for j, (label, mine, theirs) in enumerate(
-            zip(labels, self.categories, other.categories, strict=True)
-        ):
+        merged = []
+        pairs = zip(labels, self.categories, other.categories, strict=True)
+        for j, (label, mine, theirs) in enumerate(pairs):
             nothing_here = mine == () or j in self.undecided
             nothing_there = theirs == () or j in other.undecided
-            if nothing_here or nothing_there:
-                if nothing_here and nothing_there:
-                    merged.append(mine if theirs is None else theirs)  # strings, by dtype
-                else:
-                    merged.append(theirs if nothing_here else mine)
-                continue
-            if mine is None or theirs is None:
-                if mine or theirs:
-                    raise TypeError(
-                        f"Column {label!r} has categories in some batches of X and numbers in "
-                        "others. Give it one dtype in all of them."
-                    )
-                merged.append(None)
-                continue
-            try:
-                together = tuple(sorted({*mine, *theirs}))
-            except TypeError:
-                raise TypeError(
-                    f"Column {label!r} holds strings in some batches of X and numbers in others: "
-                    f"for example {mine[0]!r} and {theirs[0]!r}."
-                ) from None
-            if len(together) > MAX_CATEGORIES:
-                raise ValueError(
-                    f"Column {label!r} has {len(together)} categories, for example "
-                    f"{together[0]!r}. There can be at most {MAX_CATEGORIES}."
-                )
-            merged.append(together)
+            if nothing_here and nothing_there:
+                merged.append(mine if theirs is None else theirs)  # a dtype of strings tells
+            elif nothing_here or nothing_there:
+                merged.append(theirs if nothing_here else mine)
+            else:
+                merged.append(_merge_categories(label, mine, theirs))
         return Columns(tuple(merged), self.names, self.undecided & other.undecided)
 
     def refuse_sparse(self) -> None:
@@ -445,6 +423,31 @@ def _learn_categories(column: Column) -> tuple[Any, ...]:
             f"once. {advice}"
         )
     return tuple(sorted(values))
+
+
+def _merge_categories(
+    label: Any, mine: tuple[Any, ...] | None, theirs: tuple[Any, ...] | None
+) -> tuple[Any, ...] | None:
+    if mine is None and theirs is None:
+        return None
+    if mine is None or theirs is None:
+        raise TypeError(
+            f"Column {label!r} has categories in some batches of X and numbers in others. Give it "
+            "one dtype in all of them."
+        )
+    try:
+        together = tuple(sorted({*mine, *theirs}))
+    except TypeError:
+        raise TypeError(
+            f"Column {label!r} holds strings in some batches of X and numbers in others: for "
+            f"example {mine[0]!r} and {theirs[0]!r}."
+        ) from None
+    if len(together) > MAX_CATEGORIES:
+        raise ValueError(
+            f"Column {label!r} has {len(together)} categories, for example {together[0]!r}. There "
+            f"can be at most {MAX_CATEGORIES}."
+        )
+    return together
 
 
 def _check_categories(categories: tuple[Any, ...]) -> None:

@@ -94,7 +94,8 @@ class Opener:
             dtype = np.promote_types(dtype, self._dtype(table))
             n_columns = table.shape[1]
             sizes.append(table.shape[0])
-            if isinstance(blocks, SlicedBlocks) and blocks.are_numbers and self._are_numbers():
+            no_categories = not any(self.learned().n_categories)
+            if isinstance(blocks, SlicedBlocks) and blocks.are_numbers and no_categories:
                 sizes = blocks.sizes()
                 break
         if not sizes:
@@ -122,9 +123,6 @@ class Opener:
     def _learn(self, table: Any) -> Columns:
         names = getattr(self.estimator, "feature_names_in_", None)
         return Columns.learn(table, self.categorical_features, names)
-
-    def _are_numbers(self) -> bool:
-        return not any(categories is not None for categories in self.learned().categories)
 
     def _encode(self, table: Any) -> NDArray[np.floating]:
         rows = self.learned().encode(table)

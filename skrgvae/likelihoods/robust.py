@@ -96,15 +96,19 @@ def spikes_stand_alone(
     rows = some_rows(summary.rows, MAX_ROWS).astype(np.float64)
     with np.errstate(over="ignore"):
         values = np.nan_to_num(rows - summary.mean)
-        reach = 3 * USUAL * width
-    kept = values.clip(-reach, reach)
-    others = _unit_columns(np.where(np.isin(np.arange(rows.shape[1]), which), kept, values))
-    shared = []
-    for some in (values, kept):
-        correlation = np.abs(_unit_columns(some[:, which]).T @ others)
-        correlation[np.arange(len(which)), which] = 0.0
-        shared.append(correlation.max(axis=1, initial=0.0))
-    return shared[1] > shared[0] + LEAD
+        reach = 3 * USUAL * width[which]
+    usual = values.copy()
+    usual[:, which] = values[:, which].clip(-reach, reach)
+    with_spikes, without = (_most_shared(part, which) for part in (values, usual))
+    return without > with_spikes + LEAD
+
+
+def _most_shared(values: NDArray[np.float64], which: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Largest absolute correlation of some columns with any other one."""
+    columns = _unit_columns(values)
+    correlation = np.abs(columns[:, which].T @ columns)
+    correlation[np.arange(len(which)), which] = 0.0
+    return correlation.max(axis=1, initial=0.0)
 
 
 def _unit_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
