@@ -405,6 +405,7 @@ class HierarchicalSparseEncoder(
 
         with self._all_or_nothing():
             previous = getattr(self, "_model", None) if self.warm_start else None
+            columns_before = getattr(self, "_columns", Columns(()))
             self.__dict__.pop("_progress", None)
             rows = self._check_table(X, reset=True, narrow=True)
             rows, weights = _weighted(rows, sample_weight)
@@ -436,6 +437,7 @@ class HierarchicalSparseEncoder(
                 module = initial_module(summary, architecture, seed)
             else:
                 module = _module_to_go_on_with(previous, architecture, "warm_start=False")
+                self._columns.refuse_others_than(columns_before)
 
             def attributes_after(history: History) -> dict[str, Any]:
                 model = Model.from_module(module, seed, device)

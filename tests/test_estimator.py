@@ -648,6 +648,14 @@ def test_warm_start_needs_the_same_network(X):
     assert fitted.transform(X).shape == (80, 6)
 
 
+def test_warm_start_needs_the_same_categories():
+    first, second = np.array([["x"], ["y"]] * 10), np.array([["p"], ["q"]] * 10)
+    fitted = encoder(warm_start=True).fit(first)
+    with pytest.raises(ValueError, match=r"column 0 had other categories.*warm_start=False"):
+        fitted.fit(second)
+    assert np.isfinite(fitted.fit(first[::-1]).transform(first)).all()
+
+
 def test_fit_starts_anew_without_warm_start(X):
     fitted = encoder().fit(X[:30, :3]).partial_fit(X[:30, :3]).fit(X)
     np.testing.assert_array_equal(fitted.transform(X), encoder().fit(X).transform(X))

@@ -173,6 +173,17 @@ class Columns:
         if categorical:
             _refuse_sparse(categorical)
 
+    def refuse_others_than(self, before: Columns) -> None:
+        """Raise ValueError if a column has other categories than before."""
+        labels = range(len(self.categories)) if self.names is None else self.names
+        pairs = zip(labels, self.categories, before.categories, strict=True)
+        changed = [repr(label) for label, mine, theirs in pairs if mine != theirs]
+        if changed:
+            raise ValueError(
+                "Training goes on from the network of the previous fit, in which "
+                f"{_named(changed)} had other categories. Start anew with warm_start=False."
+            )
+
     def dtype_of(self, X: Any) -> np.dtype[Any]:
         """dtype of what `encode` makes of rows, shape (n_rows, n_columns)."""
         table, labels = as_table(X)

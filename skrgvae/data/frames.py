@@ -112,8 +112,22 @@ def _as_array(X: Any) -> NDArray:
         X = np.asarray(X, dtype=object) if array.dtype.kind in "SU" else array
     elif getattr(getattr(X, "dtype", None), "kind", None) == "T":
         X = X.astype(object)
+    elif isinstance(X, np.ma.MaskedArray):  # scikit-learn would read what is behind the mask
+        X = _unmasked(X)
     array = check_array(X, dtype=None, ensure_all_finite=False)
     return array.astype(object) if array.dtype.kind == "U" else array
+
+
+def _unmasked(X: np.ma.MaskedArray) -> NDArray:
+    """The array with what is missing in the place of what is masked."""
+    mask, values = np.ma.getmaskarray(X), np.array(X.data)
+    if not mask.any():
+        return values
+    if values.dtype.kind in "biufc":
+        values = np.where(mask, np.nan, values.astype(np.result_type(values, np.float32)))
+    else:
+        values = np.where(mask, np.array(None, dtype=object), values.astype(object))
+    return values
 
 
 def _is_instance(X: Any, library: str, name: str) -> bool:

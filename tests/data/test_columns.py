@@ -111,6 +111,21 @@ def test_every_container_gives_the_same(name):
     np.testing.assert_array_equal(encoded, ENCODED)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.int8, bool, object])
+def test_what_is_masked_is_missing(dtype):
+    values = np.array([[1, 0], [0, 1], [1, 1]]).astype(dtype)
+    masked = np.ma.MaskedArray(values, [[False, True], [False, False], [True, False]])
+    expected = np.array([[1, np.nan], [0, 1], [np.nan, 1]])
+    columns = Columns.learn(masked)
+    np.testing.assert_array_equal(columns.encode(masked), expected)
+    np.testing.assert_array_equal(columns.encode(np.ma.MaskedArray(values)), values.astype(float))
+    rows = np.ma.MaskedArray(np.random.default_rng(0).normal(size=(40, 3)), mask=False)
+    rows[0, 1] = np.ma.masked
+    fitted = HierarchicalSparseEncoder((3, 2), max_iter=1, random_state=0).fit(rows)
+    np.testing.assert_array_equal(fitted.transform(rows), fitted.transform(rows.filled(np.nan)))
+    assert fitted.impute(rows)[0, 1] != rows.data[0, 1]
+
+
 @pytest.mark.parametrize("name", ["pyarrow", "arrow stream", "interchange"])
 def test_frames_of_other_libraries_are_known_in_every_method(name):
     X, frame = mixed_tables()[name], pd.DataFrame(MIXED)
