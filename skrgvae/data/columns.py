@@ -42,7 +42,7 @@ class Columns:
         or categories that had only missing values.
     names : tuple of str or None, default=None
         Names of the columns, where they have names and all are strings.
-    undecided : frozenset of int, default=frozenset()
+    undecided : tuple of int, default=()
         Positions of columns of numbers that may become ones of categories in `merge`, as nothing
         but missing values was in them.
 
@@ -55,7 +55,7 @@ class Columns:
 
     categories: tuple[tuple[Any, ...] | None, ...]
     names: tuple[str, ...] | None = None
-    undecided: frozenset[int] = field(default=frozenset(), compare=False)
+    undecided: tuple[int, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.names is not None and len(self.names) != len(self.categories):
@@ -113,7 +113,7 @@ class Columns:
                 for column, is_categorical in zip(columns, categorical, strict=True)
             ),
             names,
-            frozenset(
+            tuple(
                 j
                 for j, column in enumerate(columns)
                 if column.kind == "nothing" and not categorical[j]
@@ -163,7 +163,8 @@ class Columns:
                 merged.append(theirs if nothing_here else mine)
             else:
                 merged.append(_merge_categories(label, mine, theirs))
-        return Columns(tuple(merged), self.names, self.undecided & other.undecided)
+        undecided = tuple(j for j in self.undecided if j in other.undecided)
+        return Columns(tuple(merged), self.names, undecided)
 
     def refuse_sparse(self) -> None:
         """Raise TypeError if some of the columns are categorical."""
