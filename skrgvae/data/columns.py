@@ -137,6 +137,11 @@ class Columns:
         return cls((None,) * n_columns)
 
     @property
+    def are_numbers(self) -> bool:
+        """Whether no column is categorical, not even one whose categories are not known yet."""
+        return all(categories is None for categories in self.categories)
+
+    @property
     def n_categories(self) -> tuple[int, ...]:
         """Number of categories per column, 0 for a column of numbers."""
         return tuple(0 if c is None else len(c) for c in self.categories)
@@ -151,9 +156,8 @@ class Columns:
         ValueError
             If a column has more than 1,000 categories.
         """
-        labels = range(len(self.categories)) if self.names is None else self.names
         merged = []
-        pairs = zip(labels, self.categories, other.categories, strict=True)
+        pairs = zip(self._labels, self.categories, other.categories, strict=True)
         for j, (label, mine, theirs) in enumerate(pairs):
             nothing_here = mine == () or j in self.undecided
             nothing_there = theirs == () or j in other.undecided
@@ -168,16 +172,14 @@ class Columns:
 
     def refuse_sparse(self) -> None:
         """Raise TypeError if some of the columns are categorical."""
-        labels = range(len(self.categories)) if self.names is None else self.names
-        pairs = zip(labels, self.categories, strict=True)
+        pairs = zip(self._labels, self.categories, strict=True)
         categorical = [label for label, categories in pairs if categories is not None]
         if categorical:
             _refuse_sparse(categorical)
 
     def refuse_others_than(self, before: Columns) -> None:
         """Raise ValueError if a column has other categories than before."""
-        labels = range(len(self.categories)) if self.names is None else self.names
-        pairs = zip(labels, self.categories, before.categories, strict=True)
+        pairs = zip(self._labels, self.categories, before.categories, strict=True)
         changed = [repr(label) for label, mine, theirs in pairs if mine != theirs]
         if changed:
             raise ValueError(
@@ -258,7 +260,7 @@ class Columns:
         ]
         if like is not None:
             return write_frame(decoded, like)
-        if all(categories is None for categories in self.categories):
+        if self.are_numbers:
             return table
         objects = np.empty(table.shape, dtype=object)
         for j, values in enumerate(decoded):
@@ -297,10 +299,13 @@ class Columns:
             None if names is None else tuple(names),
         )
 
+    @property
+    def _labels(self) -> Sequence[Any]:
+        return range(len(self.categories)) if self.names is None else self.names
+
     def _are_cells_of(self, table: Any) -> bool:
         """Whether rows are the cells of an array as they are."""
-        is_numeric = not any(categories is not None for categories in self.categories)
-        return is_numeric and isinstance(table, np.ndarray) and table.dtype.kind in "biuf"
+        return self.are_numbers and isinstance(table, np.ndarray) and table.dtype.kind in "biuf"
 
     def _dtype(self, columns: Sequence[Column]) -> np.dtype[Any]:
         dtypes = [

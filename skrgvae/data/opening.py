@@ -94,7 +94,7 @@ class Opener:
             dtype = np.promote_types(dtype, self._dtype(table))
             n_columns = table.shape[1]
             sizes.append(table.shape[0])
-            no_categories = not any(self.learned().n_categories)
+            no_categories = self.learned().are_numbers
             if isinstance(blocks, SlicedBlocks) and blocks.are_numbers and no_categories:
                 sizes = blocks.sizes()
                 break

@@ -213,12 +213,18 @@ def test_categories_of_all_blocks_are_known(small_blocks):
 
 
 def test_numbers_in_blocks_may_be_categories(small_blocks):
-    X = np.column_stack([np.arange(30.0), np.repeat([4.0, 5.0, 6.0], 10)])
+    X = np.column_stack([np.arange(150.0), np.repeat([4.0, 5.0, 6.0], 50)])
     in_blocks = small_encoder(categorical_features=[1]).fit(Sliced(X))
     assert in_blocks.likelihood_.tolist() == ["gaussian", "categorical"]
     in_memory = small_encoder(categorical_features=[1]).fit(X)
     first, second = (encoder._columns.categories for encoder in (in_blocks, in_memory))
     assert first == second == (None, (4.0, 5.0, 6.0))
+
+
+def test_categories_of_numbers_may_begin_in_a_later_block(small_blocks):
+    X = np.column_stack([np.arange(150.0), np.repeat([np.nan, np.nan, 6.0], 50)])
+    encoder = small_encoder(categorical_features=[1]).fit(Sliced(X))
+    assert encoder._columns.categories == (None, (6.0,))
 
 
 @pytest.mark.parametrize("turn", [1, -1])
