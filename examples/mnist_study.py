@@ -111,6 +111,20 @@ def mean_and_error(values):
     return float(np.mean(values, dtype=np.float64)), float(np.std(values) / np.sqrt(len(values)))
 
 
+def bounds_of(elbo, weighted):
+    """What a record says of both bounds of the test rows, arrays of shape (n_rows,)."""
+    mean, error = mean_and_error(elbo)
+    weighted_mean, weighted_error = mean_and_error(weighted)
+    return {
+        "test_elbo": mean,
+        "test_elbo_error": error,
+        "test_iw": weighted_mean,
+        "test_iw_error": weighted_error,
+        "test_iw_rows": len(weighted),
+        "test_rows": len(elbo),
+    }
+
+
 def importance_weighted(encoder, test, k, minutes):
     """The importance-weighted bound of the test rows, of all of them where the time allows."""
     # A row's value does not depend on the rows beside it: any pieces give the same numbers.
@@ -199,20 +213,14 @@ def run_row(config, splits, models=None):
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             joblib.dump(encoder, kept)
-    elbo, elbo_error = mean_and_error(encoder.score_samples(test))
-    print(f"  test ELBO {elbo:.2f}")
-    bound = importance_weighted(encoder, test, config["k"], config["iw_minutes"])
-    iw, iw_error = mean_and_error(bound)
+    elbo = encoder.score_samples(test)
+    print(f"  test ELBO {mean_and_error(elbo)[0]:.2f}")
+    weighted = importance_weighted(encoder, test, config["k"], config["iw_minutes"])
     history = encoder.history_
     return {
         "configuration": config,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "test_elbo": elbo,
-        "test_elbo_error": elbo_error,
-        "test_iw": iw,
-        "test_iw_error": iw_error,
-        "test_iw_rows": len(bound),
-        "test_rows": len(test),
+        **bounds_of(elbo, weighted),
         "valid_elbo": history["validation_elbo"][encoder.best_iter_ - 1],
         "train_elbo": history["elbo"][encoder.best_iter_ - 1],
         "epochs": encoder.n_iter_,

@@ -67,9 +67,11 @@ ADULT_ROWS = 3000
 
 
 def load(name, seed):
-    data = SETS[name.removesuffix("_whole")]()
+    if name == "adult_whole":
+        return SETS["adult"]()
+    data = SETS[name]()
     if name != "adult":
-        if seed == 0 or name == "adult_whole":
+        if seed == 0:
             return data
         X, y = np.vstack([data.X_train, data.X_test]), np.append(data.y_train, data.y_test)
         return split(X, y, seed)

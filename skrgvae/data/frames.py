@@ -120,14 +120,12 @@ def _as_array(X: Any) -> NDArray:
 
 def _unmasked(X: np.ma.MaskedArray) -> NDArray:
     """The array with what is missing in the place of what is masked."""
-    mask, values = np.ma.getmaskarray(X), np.array(X.data)
+    mask, values = np.ma.getmaskarray(X), np.asarray(X.data)
     if not mask.any():
         return values
     if values.dtype.kind in "biufc":
-        values = np.where(mask, np.nan, values.astype(np.result_type(values, np.float32)))
-    else:
-        values = np.where(mask, np.array(None, dtype=object), values.astype(object))
-    return values
+        return np.where(mask, np.nan, values.astype(np.result_type(values, np.float32)))
+    return np.where(mask, np.array(None, dtype=object), values.astype(object))
 
 
 def _is_instance(X: Any, library: str, name: str) -> bool:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skrgvae.data.summary import Summary, summarise
-from skrgvae.likelihoods.family import DTYPE, Family, Observed, blank
+from skrgvae.data.summary import Summary
+from skrgvae.likelihoods.family import DTYPE, Family, Observed, blank, summary_of_coordinates
 
 
 class Categorical(Family):
@@ -70,7 +70,7 @@ class Categorical(Family):
         return torch.where(missing[..., self.column], torch.nan, one_hot)
 
     def coordinate_summary(self, summary: Summary) -> Summary:
-        return summarise([self.coordinates(torch.tensor(summary.rows)).numpy()])
+        return summary_of_coordinates(self, summary)
 
     def inputs_at(self, coordinates: Tensor) -> Tensor:
         return coordinates.to(self.frequency.dtype) - self.frequency

@@ -10,8 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skrgvae.data.summary import Summary, summarise
-from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank
+from skrgvae.data.summary import Summary
+from skrgvae.likelihoods.family import (
+    DTYPE,
+    LARGEST,
+    Family,
+    Observed,
+    blank,
+    summary_of_coordinates,
+)
 
 # Log-means stay within plus and minus this, and means inside every float.
 LOG_LARGEST = math.log(LARGEST)
@@ -118,7 +125,7 @@ class Counts(Family):
         return torch.log1p(expectation)
 
     def coordinate_summary(self, summary: Summary) -> Summary:
-        return summarise([self.coordinates(torch.tensor(summary.rows)).numpy()])
+        return summary_of_coordinates(self, summary)
 
     def inputs_at(self, coordinates: Tensor) -> Tensor:
         return super().inputs_at(torch.expm1(coordinates))

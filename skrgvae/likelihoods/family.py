@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skrgvae.data.summary import Summary
+from skrgvae.data.summary import Summary, summarise
 
 # Of parameters and statistics when they are made, whatever torch's default is.
 DTYPE = torch.float32
@@ -172,6 +172,11 @@ class Family(nn.Module):
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw x given the outputs, in data units, shape (..., n_columns)."""
         raise NotImplementedError
+
+
+def summary_of_coordinates(family: Family, summary: Summary) -> Summary:
+    """Summary of the coordinates of the sampled rows of a family's columns."""
+    return summarise([family.coordinates(torch.tensor(summary.rows)).numpy()])
 
 
 def softplus_parameter(n_columns: int, value: float) -> nn.Parameter:

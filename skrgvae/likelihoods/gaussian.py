@@ -115,6 +115,8 @@ class Gaussian(Family):
         self._find_bent()
 
     def coordinate_summary(self, summary: Summary) -> Summary:
+        if not len(self.bent_columns):
+            return summary
         # Around the median, as a mean may be that of spikes.
         summary = replace(summary, mean=self.loc.numpy())
         alone = np.zeros(self.n_columns, dtype=bool)
