@@ -198,9 +198,9 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "--max-iter",
         metavar="N",
-        type=int,
-        default=50,
-        help="passes over the rows at most (default: %(default)s)",
+        type=_max_iter,
+        default="auto",
+        help="passes over the rows at most (default: %(default)s, by their number)",
     )
     fit.add_argument(
         "--seed", metavar="N", type=_seed, default=0, help="random seed (default: %(default)s)"
@@ -239,6 +239,10 @@ def _add_transform(commands: Any) -> None:
 
 def _layer_sizes(text: str) -> tuple[int, ...] | str:
     return text if text == "auto" else tuple(int(size) for size in text.split(","))
+
+
+def _max_iter(text: str) -> int | str:
+    return text if text == "auto" else int(text)
 
 
 def _seed(text: str) -> int:

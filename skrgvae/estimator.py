@@ -39,7 +39,7 @@ from skrgvae._sklearn_compat import (
 from skrgvae.data.columns import Columns
 from skrgvae.data.frames import is_frame
 from skrgvae.data.opening import Opener
-from skrgvae.data.sources import ArrayRows, Source, blocks_of
+from skrgvae.data.sources import Source, blocks_of
 from skrgvae.data.summary import Summary, summarise
 from skrgvae.marks import marked_columns
 from skrgvae.recipe import recipe_for, stands_on_rows
@@ -52,6 +52,7 @@ from skrgvae.resolve import (
     resolve_max_iter,
     split_rows,
 )
+from skrgvae.typical import MEMORY, Typical
 
 if TYPE_CHECKING:
     from skrgvae.fitting import Plan
@@ -436,12 +437,13 @@ class HierarchicalSparseEncoder(
             if previous is None:
                 module = initial_module(summary, architecture, seed)
             else:
-                module = _module_to_go_on_with(previous, architecture, "warm_start=False")
+                module = _module_to_go_on_with(previous, architecture, summary, "warm_start=False")
                 self._columns.refuse_others_than(columns_before)
 
             def attributes_after(history: History) -> dict[str, Any]:
                 model = Model.from_module(module, seed, device)
-                return self._fitted_attributes(model, summary, history, len(history.epochs))
+                typical = Typical.of(model, summary)
+                return self._attributes(model, typical, history.as_dict(), len(history.epochs))
 
             warm = previous is not None
             plan = self._plan(architecture, rows.n_rows, stops=bool(stops), warm=warm)
@@ -459,7 +461,8 @@ class HierarchicalSparseEncoder(
                 snapshot,
                 save,
             )
-            attributes = self._fitted_attributes(model, summary, run.history, run.best)
+            typical = Typical.of(model, summary)
+            attributes = self._attributes(model, typical, run.history.as_dict(), run.best)
             callbacks.end_fit(attributes)
             self.__dict__.update(attributes)
         if run.interrupted:
@@ -517,7 +520,9 @@ class HierarchicalSparseEncoder(
             rows, weights = _weighted(rows, sample_weight)
             progress: Progress | None = getattr(self, "_progress", None)
             if progress is None:
-                progress = Progress(rows.n_rows, self._draw_seed(), warm=not first)
+                n_seen = 0 if first else MEMORY
+                progress = Progress(rows.n_rows, self._draw_seed(), warm=not first, n_seen=n_seen)
+            n_before = progress.n_seen
             summary = summarise(blocks_of(rows), weights)
             if previous is None:
                 architecture = self._resolve_architecture(rows, summary, None)
@@ -526,7 +531,7 @@ class HierarchicalSparseEncoder(
             else:
                 architecture = self._architecture_like(previous, summary)
                 check_families(architecture.families, summary, self._names())
-                module = _module_to_go_on_with(previous, architecture, "a new encoder")
+                module = _module_to_go_on_with(previous, architecture, summary, "a new encoder")
                 history = History.from_dict(self.history_)
             plan = self._plan(
                 module.architecture, progress.n_rows, stops=False, warm=progress.warm
@@ -536,8 +541,12 @@ class HierarchicalSparseEncoder(
                 module, on_device(rows, device, weights), plan, progress
             )
             history.epochs.append(epoch)
+            typical = Typical.of(model, summary)
+            if previous is not None:
+                before = Typical(np.concatenate(self._medians), self._active_means)
+                typical = typical.after(before, n_before, rows.n_rows)
             self.__dict__.update(
-                self._fitted_attributes(model, summary, history, len(history.epochs)),
+                self._attributes(model, typical, history.as_dict(), len(history.epochs)),
                 _progress=progress,
             )
         return self
@@ -940,7 +949,7 @@ class HierarchicalSparseEncoder(
     def _layer_sizes(self, summary: Summary, previous: Model | None) -> tuple[int, ...]:
         if previous is not None and isinstance(self.layer_sizes, str):
             return previous.architecture.layer_sizes  # what "auto" became
-        return resolve_layer_sizes(self.layer_sizes, summary.rows)
+        return resolve_layer_sizes(self.layer_sizes, summary)
 
     def _architecture(
         self,
@@ -1001,42 +1010,16 @@ class HierarchicalSparseEncoder(
             stopping=Stopping(self.n_iter_no_change, self.tol) if stops else None,
         )
 
-    def _fitted_attributes(
-        self, model: Model, summary: Summary, history: History, best: int
-    ) -> dict[str, Any]:
-        sizes = model.architecture.layer_sizes
-        values = model.features(ArrayRows(summary.rows), "median", range(len(sizes)))
-        bottom = values[:, : sizes[0]]
-        n_active = np.maximum((bottom > 0).sum(axis=0), 1)
-        active_means = np.where(bottom > 0, bottom, 0).sum(axis=0) / n_active
-        return self._attributes(
-            model, np.median(values, axis=0), active_means, history.as_dict(), best
-        )
-
     @staticmethod
     def _attributes(
-        model: Model,
-        medians: NDArray[np.floating],
-        active_means: NDArray[np.floating],
-        history: dict[str, list],
-        best: int,
+        model: Model, typical: Typical, history: dict[str, list], best: int
     ) -> dict[str, Any]:
-        """What a fit leaves behind, whether it ran here or comes from a file.
-
-        Parameters
-        ----------
-        model : Model
-        medians : ndarray of shape (n_units,)
-            Of all units, bottom layer first.
-        active_means : ndarray of shape (n_bottom_units,)
-        history : dict of list
-        best : int
-        """
+        """What a fit leaves behind, whether it ran here or comes from a file."""
         architecture = model.architecture
         return {
             "_model": model,
-            "_medians": np.split(medians, np.cumsum(architecture.layer_sizes)[:-1]),
-            "_active_means": active_means,
+            "_medians": np.split(typical.medians, np.cumsum(architecture.layer_sizes)[:-1]),
+            "_active_means": typical.active_means,
             "layer_sizes_": architecture.layer_sizes,
             "hidden_layer_sizes_": architecture.hidden_layer_sizes,
             "likelihood_": np.array(architecture.families),
@@ -1074,8 +1057,9 @@ def _progress_line(number: int, epoch: Epoch) -> str:
 
 
 def _module_to_go_on_with(
-    previous: Model, architecture: Architecture, to_start_anew: str
+    previous: Model, architecture: Architecture, summary: Summary, to_start_anew: str
 ) -> Hierarchy:
+    """The network of an earlier fit, for rows that may reach further than those of then."""
     if previous.architecture != architecture:
         changed = [
             name
@@ -1086,7 +1070,9 @@ def _module_to_go_on_with(
             "Training goes on from the network of the previous fit, which differs in "
             f"{changed}. Set them back, or start anew with {to_start_anew}."
         )
-    return previous.new_module()
+    module = previous.new_module().cpu()  # statistics are taken there
+    module.likelihood.extend(summary)
+    return module
 
 
 def _weighted(

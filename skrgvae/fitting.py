@@ -191,6 +191,10 @@ class Progress:
     seed : int
     warm : bool
         Whether the stream started from a fitted model, so that the KL needs no warm-up.
+    n_seen : int
+        Rows that the usual values of units are taken from.
+    optimizer : str
+        Of the last call.
     trainer, average : dict or None
         State of the trainer, and of the average over its steps, after the last call.
     """
@@ -198,6 +202,8 @@ class Progress:
     n_rows: int
     seed: int
     warm: bool
+    n_seen: int = 0
+    optimizer: str = "adamax"
     trainer: dict[str, Any] | None = None
     average: dict[str, Any] | None = None
 
@@ -214,9 +220,18 @@ def train_on(
     trainer = new_trainer(module, plan, first, progress.seed, rows.device, decay=False)
     trainer.average = average = Average(module)
     if progress.trainer is not None and progress.average is not None:
-        trainer.load_state(progress.trainer)
+        state = progress.trainer
+        if progress.optimizer != plan.optimizer:  # moments of the other one mean something else
+            state = {**state, "optimizer": {}}
+        trainer.load_state(state)
         average.load_state(progress.average)
     epoch = trainer.epoch(rows)
-    progress = replace(progress, trainer=trainer.state(), average=average.state())
+    progress = replace(
+        progress,
+        n_seen=progress.n_seen + len(rows),
+        optimizer=plan.optimizer,
+        trainer=trainer.state(),
+        average=average.state(),
+    )
     average.apply()
     return Model.from_module(module, progress.seed, str(rows.device)), epoch, progress

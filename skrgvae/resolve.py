@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skrgvae.data.summary import Summary
 from skrgvae.recipe import Recipe, epochs_for
 from skrgvae.sizes import sizes_for
 
 
-def resolve_layer_sizes(layer_sizes: Any, table: NDArray[np.floating]) -> tuple[int, ...]:
-    """Units per layer; "auto" takes them from the training rows."""
+def resolve_layer_sizes(layer_sizes: Any, summary: Summary) -> tuple[int, ...]:
+    """Units per layer; "auto" takes them from the training rows, whose summary it is."""
     if isinstance(layer_sizes, str):  # "auto": nothing else passes the parameter constraints
-        return sizes_for(table)
+        return sizes_for(summary)
     sizes = _integers("layer_sizes", layer_sizes)
     if not sizes:
         raise ValueError("layer_sizes must name at least one layer. Got an empty sequence.")

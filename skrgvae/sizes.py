@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from skrgvae.data.summary import Summary
+
 # Rows that the dimension is taken from: more change it little, and would take longer.
 MAX_ROWS = 2000
 # Bottom units per dimension. Sparse units share a dimension between several of them; five give the
@@ -17,7 +19,7 @@ PROPORTIONS = (1.0, 2 / 3, 1 / 3, 1 / 6)
 MIN_UPPER = 3
 
 
-def sizes_for(table: NDArray[np.floating]) -> tuple[int, ...]:
+def sizes_for(summary: Summary) -> tuple[int, ...]:
     """Units per layer, bottom first.
 
     The bottom layer has five units per effective dimension, from 24 to 300, and with few rows at
@@ -26,11 +28,11 @@ def sizes_for(table: NDArray[np.floating]) -> tuple[int, ...]:
 
     Parameters
     ----------
-    table : ndarray of shape (n_rows, n_columns)
-        NaN marks missing entries.
+    summary : Summary
+        Of the training rows.
     """
-    wanted = round(UNITS_PER_DIMENSION * effective_dimension(table))
-    bottom = max(1, min(max(MIN_BOTTOM, wanted), MAX_BOTTOM, len(table) // 2))
+    wanted = round(UNITS_PER_DIMENSION * effective_dimension(summary.rows))
+    bottom = max(1, min(max(MIN_BOTTOM, wanted), MAX_BOTTOM, summary.n_rows // 2))
     above = (round(share * bottom) for share in PROPORTIONS[1:])
     return (bottom, *(size for size in above if size >= MIN_UPPER))
 

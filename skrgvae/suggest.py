@@ -53,4 +53,4 @@ def suggest_layer_sizes(X: ArrayLike) -> tuple[int, ...]:
     """
     encoder = HierarchicalSparseEncoder()
     rows = encoder._check_table(X, reset=True, narrow=True)
-    return sizes_for(summarise(blocks_of(rows)).rows)
+    return sizes_for(summarise(blocks_of(rows)))

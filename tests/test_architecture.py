@@ -27,8 +27,8 @@ MAY_IMPORT = {
     "noise": set(),
     "presets": set(),
     "recipe": set(),
-    "sizes": set(),
-    "resolve": {"recipe", "sizes"},
+    "sizes": {"data.summary"},
+    "resolve": {"data.summary", "recipe", "sizes"},
     "second_thread": set(),
     "torch_modes": set(),
     "compiled": {"distributions"},
@@ -53,6 +53,7 @@ MAY_IMPORT = {
         "torch_modes",
         "training",
     },
+    "typical": {"data.sources", "data.summary", "model"},
     "fitting": {
         "data",
         "distributions",
@@ -117,6 +118,7 @@ NEEDS_NO_TORCH = {
     "resolve",
     "sizes",
     "suggest",
+    "typical",
     "windows",
 }
 

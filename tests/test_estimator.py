@@ -694,6 +694,64 @@ def test_partial_fit_keeps_families_and_scale_of_the_first_call(X):
         streamed.partial_fit(X[:, :3])
 
 
+def drifting(n_rows, shift, seed):
+    rng = np.random.default_rng(seed)
+    causes = rng.gamma(1.0, 1.0, size=(n_rows, 3))
+    return causes @ np.eye(3, 6) + 0.3 * rng.normal(size=(n_rows, 6)) + shift
+
+
+@pytest.mark.parametrize("way", ["partial_fit", "warm_start"])
+def test_what_goes_on_reads_rows_as_far_out_as_it_was_trained_on(way):
+    # The columns leave the range of the first rows, all reads of which would be at its end.
+    encoder_ = encoder(max_iter=3, learning_rate=0.01, warm_start=way == "warm_start")
+    method = "fit" if way == "warm_start" else way
+    for number in range(12):
+        getattr(encoder_, method)(drifting(200, 3.0 * number, number))
+    rows = drifting(500, 33.0, 99)
+    one, other = (encoder_.transform(part) for part in (rows, rows + 3.0))
+    assert encoder_.transform(rows).std(axis=0).max() > 0.1
+    assert np.abs(one - other).max() > 0.1
+    # Beyond the last rows, where nothing was learned, values count no further than before.
+    far = rows + 1e6
+    np.testing.assert_array_equal(encoder_.transform(far), encoder_.transform(far + 1e6))
+
+
+def test_a_short_chunk_does_not_decide_what_is_usual(X):
+    streamed = encoder(max_iter=20)
+    for _ in range(20):
+        streamed.partial_fit(X)
+    before, components = np.concatenate(streamed._medians), streamed.components_
+    medians = np.median(streamed.transform(X), axis=0)
+    streamed.partial_fit(X[:1])
+    after = np.concatenate(streamed._medians)
+    # One row moves them by a thousandth of the way to its own values.
+    assert np.abs(after - before).max() < 0.01
+    assert (np.abs(streamed.components_).sum(axis=1) > 0).sum() == (
+        np.abs(components).sum(axis=1) > 0
+    ).sum()
+    assert np.abs(before - medians).max() < 0.3
+
+
+def test_another_optimizer_starts_with_moments_of_its_own(X):
+    streamed = encoder().partial_fit(X).set_params(optimizer="adam")
+    streamed.partial_fit(X)
+    moments = streamed._progress.trainer["optimizer"]
+    assert moments["step"] == moments_after(X, "adam")["step"]
+    # Adam's second moment is a mean of squares; Adamax had left the largest ones.
+    assert moments["square"].max() < 0.1 * moments_after(X, "adamax")["square"].max()
+
+
+def moments_after(X, optimizer):
+    return encoder(optimizer=optimizer).partial_fit(X)._progress.trainer["optimizer"]
+
+
+def test_a_stream_goes_on_on_another_kind_of_device(X):
+    streamed = encoder().partial_fit(X)
+    # A CUDA generator's state has 16 bytes.
+    streamed._progress.trainer["generator"] = np.zeros(16, dtype=np.uint8)
+    assert np.isfinite(streamed.partial_fit(X).score(X))
+
+
 def test_partial_fit_needs_the_same_network(X):
     streamed = encoder().partial_fit(X)
     features = streamed.transform(X)

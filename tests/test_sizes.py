@@ -5,6 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skrgvae import HierarchicalSparseEncoder, suggest_layer_sizes
+from skrgvae.data.summary import summarise
 from skrgvae.sizes import MAX_ROWS, effective_dimension, sizes_for
 
 
@@ -68,12 +69,22 @@ def test_missing_entries_stand_at_the_mean():
     ids=["constant", "factors", "noise", "few rows", "5 rows", "1 row"],
 )
 def test_sizes(table, sizes):
-    assert sizes_for(table) == sizes
+    assert sizes_for(summarise([table])) == sizes
     assert suggest_layer_sizes(table) == sizes
 
 
+def test_all_rows_count_where_few_are_kept(monkeypatch):
+    noise = np.random.default_rng(0).normal(size=(1000, 300))
+    monkeypatch.setattr("skrgvae.data.summary.MAX_NUMBERS", 300 * 400)
+    summary = summarise([noise])
+    assert len(summary.rows) == 400
+    assert sizes_for(summary) == (300, 200, 100, 50)
+
+
 def test_sizes_grow_with_the_dimension():
-    bottom = [sizes_for(factors(1000, 120, n_factors))[0] for n_factors in (4, 10, 20, 40)]
+    bottom = [
+        sizes_for(summarise([factors(1000, 120, n_factors)]))[0] for n_factors in (4, 10, 20, 40)
+    ]
     assert bottom == sorted(set(bottom))
     assert bottom[0] == 24
     assert bottom[-1] == pytest.approx(5 * 40, rel=0.05)

@@ -94,3 +94,23 @@ def test_through_metadata_routing():
     alone = encoder(max_iter=2).fit(scaled, sample_weight=WEIGHTS)
     np.testing.assert_array_equal(pipeline[-1].transform(scaled), alone.transform(scaled))
     assert np.isfinite(search.best_score_)
+
+
+def test_usual_values_of_units_are_those_of_repeated_rows():
+    # The same network, and the rows that the medians are taken from: a few rows of large weight,
+    # and as many copies. Both draws hold each row in proportion, so medians differ by rounding.
+    repeated = np.repeat(ROWS, WEIGHTS.astype(int), axis=0)
+    fitted = encoder(max_iter=2).fit(ROWS, sample_weight=WEIGHTS)
+    values = fitted.transform(repeated)
+    plain = np.median(fitted.transform(ROWS[WEIGHTS > 0]), axis=0)
+    medians, right = np.concatenate(fitted._medians), np.median(values, axis=0)
+    assert np.abs(medians - right).max() < 0.3 * np.abs(plain - right).max()
+
+
+def test_categories_start_at_their_weighted_frequency():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"kind": pd.Categorical(["a"] * 90 + ["b"] * 10)})
+    weights = np.repeat([1.0, 81.0], [90, 10])
+    fitted = encoder(max_iter=1, learning_rate=1e-9).fit(table, sample_weight=weights)
+    frequency = fitted._model.arrays["likelihood.families.0.frequency"]
+    np.testing.assert_allclose(frequency, [0.1, 0.9], atol=0.02)

@@ -32,7 +32,7 @@ def log_prob_and_slopes(values: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor
 
     Parameters
     ----------
-    values, outputs : Tensor of shape (n_rows, n_columns), contiguous
+    values, outputs : Tensor of shape (n_rows, n_columns)
         Values in [0, 1], and what their probabilities are sigmoids of.
     """
     terms, slopes = torch.empty_like(outputs), torch.empty_like(outputs)

@@ -45,6 +45,8 @@ class Columns:
     undecided : tuple of int, default=()
         Positions of columns of numbers that may become ones of categories in `merge`, as nothing
         but missing values was in them.
+    n_values : tuple of int, default=()
+        How many values the categories of every column come from, for `refuse_identifiers`.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Columns:
     categories: tuple[tuple[Any, ...] | None, ...]
     names: tuple[str, ...] | None = None
     undecided: tuple[int, ...] = field(default=(), compare=False)
+    n_values: tuple[int, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.names is not None and len(self.names) != len(self.categories):
@@ -66,7 +69,11 @@ class Columns:
 
     @classmethod
     def learn(
-        cls, X: Any, categorical_features: Any = "from_dtype", feature_names: Any = None
+        cls,
+        X: Any,
+        categorical_features: Any = "from_dtype",
+        feature_names: Any = None,
+        whole: bool = True,
     ) -> Self:
         """Find out which columns are categorical, and their categories.
 
@@ -81,6 +88,9 @@ class Columns:
             columns of any table whose values are strings.
         feature_names : sequence of str of shape (n_columns,), default=None
             Names of an array's columns. A data frame has its own.
+        whole : bool, default=True
+            Whether these are all rows. If not, `merge` takes in what the others tell, and
+            `refuse_identifiers` is left to the end.
 
         Returns
         -------
@@ -107,18 +117,23 @@ class Columns:
         if categorical is None:
             categorical = hold_strings | [column.has_categories for column in columns]
         _refuse_strings([columns[j] for j in np.flatnonzero(hold_strings & ~categorical)])
-        return cls(
-            tuple(
-                _learn_categories(column) if is_categorical else None
-                for column, is_categorical in zip(columns, categorical, strict=True)
-            ),
+        found = [
+            _learn_categories(column) if is_categorical else (None, 0)
+            for column, is_categorical in zip(columns, categorical, strict=True)
+        ]
+        learned = cls(
+            tuple(categories for categories, _ in found),
             names,
             tuple(
                 j
                 for j, column in enumerate(columns)
                 if column.kind == "nothing" and not categorical[j]
             ),
+            tuple(n_values for _, n_values in found),
         )
+        if whole:
+            learned.refuse_identifiers()
+        return learned
 
     @classmethod
     def learn_sparse(cls, n_columns: int, categorical_features: Any = "from_dtype") -> Self:
@@ -168,7 +183,15 @@ class Columns:
             else:
                 merged.append(_merge_categories(label, mine, theirs))
         undecided = tuple(j for j in self.undecided if j in other.undecided)
-        return Columns(tuple(merged), self.names, undecided)
+        n_values = tuple(map(sum, zip(self.n_values, other.n_values, strict=True)))
+        return Columns(tuple(merged), self.names, undecided, n_values)
+
+    def refuse_identifiers(self) -> None:
+        """Raise ValueError if a column has 200 categories or more and no two rows alike."""
+        found = zip(self._labels, self.categories, self.n_values, strict=True)
+        for label, categories, n_values in found:
+            if categories and len(categories) == n_values >= MIN_ROWS_OF_IDENTIFIER:
+                raise _too_many(repr(label), categories, n_values)
 
     def refuse_sparse(self) -> None:
         """Raise TypeError if some of the columns are categorical."""
@@ -418,28 +441,32 @@ def _refuse_strings(columns: Sequence[Column]) -> None:
         )
 
 
-def _learn_categories(column: Column) -> tuple[Any, ...]:
+def _learn_categories(column: Column) -> tuple[tuple[Any, ...], int]:
+    """The categories of a column, and how many values they come from."""
     values, positions = column.distinct()
     n_values = int(np.count_nonzero(positions >= 0))
-    is_identifier = len(values) == n_values >= MIN_ROWS_OF_IDENTIFIER
-    if len(values) > MAX_CATEGORIES or is_identifier:
-        words = [value for value in values if isinstance(value, str) and not _is_number(value)]
-        if isinstance(values[0], str) and len(words) < len(values) / 2:
-            # Often it is one odd entry, such as a question mark, that makes a column text.
-            advice = "It holds numbers as text: convert it to numbers."
-            if words:
-                advice += f" Make missing what is none, such as {words[0]!r}."
-        else:
-            advice = (
-                "Drop the column if it is an identifier or free text; otherwise put its rare "
-                "categories together."
-            )
-        raise ValueError(
-            f"Column {column.label} has {len(values)} categories in {n_values} rows, for example "
-            f"{values[0]!r}. There can be at most {MAX_CATEGORIES}, and some must occur more than "
-            f"once. {advice}"
+    if len(values) > MAX_CATEGORIES:
+        raise _too_many(column.label, values, n_values)
+    return tuple(sorted(values)), n_values
+
+
+def _too_many(label: str, values: Sequence[Any], n_values: int) -> ValueError:
+    words = [value for value in values if isinstance(value, str) and not _is_number(value)]
+    if isinstance(values[0], str) and len(words) < len(values) / 2:
+        # Often it is one odd entry, such as a question mark, that makes a column text.
+        advice = "It holds numbers as text: convert it to numbers."
+        if words:
+            advice += f" Make missing what is none, such as {words[0]!r}."
+    else:
+        advice = (
+            "Drop the column if it is an identifier or free text; otherwise put its rare "
+            "categories together."
         )
-    return tuple(sorted(values))
+    return ValueError(
+        f"Column {label} has {len(values)} categories in {n_values} rows, for example "
+        f"{values[0]!r}. There can be at most {MAX_CATEGORIES}, and some must occur more than "
+        f"once. {advice}"
+    )
 
 
 def _merge_categories(

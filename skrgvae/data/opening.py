@@ -89,7 +89,7 @@ class Opener:
         for number, block in enumerate(blocks.read(range(blocks.n_blocks))):
             table = self._in_memory(block, learning and number == 0)
             if learning:
-                learned = self._learn(table)
+                learned = self._learn(table, whole=False)
                 self.columns = learned if self.columns is None else self.columns.merge(learned)
             dtype = np.promote_types(dtype, self._dtype(table))
             n_columns = table.shape[1]
@@ -103,6 +103,8 @@ class Opener:
                 "Found array with 0 sample(s): X gave no batches, while a minimum of 1 row is "
                 f"required by {type(self.estimator).__name__}."
             )
+        if learning:
+            self.learned().refuse_identifiers()
 
         def encode(block: Any) -> NDArray[np.floating]:
             return self._encode(self._in_memory(block, False)).astype(dtype, copy=False)
@@ -120,9 +122,9 @@ class Opener:
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
         return X
 
-    def _learn(self, table: Any) -> Columns:
+    def _learn(self, table: Any, whole: bool = True) -> Columns:
         names = getattr(self.estimator, "feature_names_in_", None)
-        return Columns.learn(table, self.categorical_features, names)
+        return Columns.learn(table, self.categorical_features, names, whole)
 
     def _encode(self, table: Any) -> NDArray[np.floating]:
         rows = self.learned().encode(table)

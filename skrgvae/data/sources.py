@@ -226,13 +226,16 @@ def n_batches(n_rows: int, batch_size: int) -> int:
     return max(1, -(-n_rows // batch_size))
 
 
-def repeats(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:
-    """How often each row comes in a pass of as many rows: on average in proportion to its weight.
+def repeats(
+    weights: NDArray[np.float64], rng: np.random.Generator, n: int | None = None
+) -> NDArray[np.intp]:
+    """How often each row comes among `n` rows: on average in proportion to its weight.
 
-    Systematic resampling: the number differs from its mean by less than one.
+    Systematic resampling: the number differs from its mean by less than one. Without `n` there
+    are as many as before.
     """
     ends = np.cumsum(weights)
-    ends *= len(weights) / ends[-1]
+    ends *= (len(weights) if n is None else n) / ends[-1]
     marks = np.floor(ends + rng.random()).astype(np.intp)
     marks[-1] = max(marks[-1], 1)
     return np.diff(marks, prepend=0)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skrgvae.data.sources import repeats
 
 # Rows kept for what needs more than moments (medians, dimensions), and numbers they may hold.
 MAX_ROWS, MAX_NUMBERS = 10_000, 2**24
@@ -28,7 +31,8 @@ class Summary:
     whole : ndarray of bool
         Whether all entries are whole numbers.
     rows : ndarray of shape (n_kept, n_columns)
-        Rows drawn without replacement, all of them where they are few; NaN is missing.
+        Rows drawn without replacement, all of them where they are few; of weighted rows, in
+        proportion to the weights, so that some come more than once. NaN is missing.
     """
 
     n_rows: int
@@ -61,7 +65,7 @@ class Summary:
         )
 
 
-def some_rows(rows: NDArray[np.floating], n: int) -> NDArray[np.floating]:
+def some_rows(rows: NDArray[Any], n: int) -> NDArray[Any]:
     """At most so many of the rows, in their order: drawn, as a table may repeat itself.
 
     The rows of a line of five machines would be those of one of them at every fifth row. The same
@@ -86,13 +90,12 @@ def summarise(
     blocks : iterable of ndarray
         At least one, with at least one row.
     weights : ndarray of shape (n_rows,) or None
-        Of the rows, for the moments.
+        Of the rows, for the moments and the draw.
     """
     so_far = None
     for block in blocks:
-        so_far = so_far or _Pass(block.shape[1])
-        part = slice(so_far.n_rows, so_far.n_rows + len(block))
-        so_far.add(block, None if weights is None else weights[part])
+        so_far = so_far or _Pass(block.shape[1], weights)
+        so_far.add(block)
     assert so_far is not None
     return so_far.summary()
 
@@ -100,7 +103,8 @@ def summarise(
 class _Pass:
     """Accumulators of `summarise`."""
 
-    def __init__(self, n_columns: int) -> None:
+    def __init__(self, n_columns: int, weights: NDArray[np.float64] | None) -> None:
+        self.weights = weights
         self.n_rows = 0
         self.eps = 0.0
         self.low = np.full(n_columns, np.inf)
@@ -113,8 +117,13 @@ class _Pass:
         self.n_kept = max(1, min(MAX_ROWS, MAX_NUMBERS // max(n_columns, 1)))
         self.kept: NDArray[np.floating] | None = None
         self.keys = np.empty(0)
+        self.times: NDArray[np.intp] | None = None
+        if weights is not None:
+            self.times = repeats(weights, self.rng, min(len(weights), self.n_kept))
 
-    def add(self, block: NDArray[np.floating], weights: NDArray[np.float64] | None) -> None:
+    def add(self, block: NDArray[np.floating]) -> None:
+        rows = slice(self.n_rows, self.n_rows + len(block))
+        weights = None if self.weights is None else self.weights[rows]
         known = ~np.isnan(block)
         n_known = known.sum(axis=0)
         complete = bool(n_known.min(initial=len(block)) == len(block))
@@ -128,7 +137,7 @@ class _Pass:
         self.n_known += n_known
         self.n_rows += len(block)
         self.eps = max(self.eps, float(np.finfo(block.dtype).eps))
-        self._keep(block)
+        self._keep(block if self.times is None else np.repeat(block, self.times[rows], axis=0))
 
     def _add_moments(
         self,

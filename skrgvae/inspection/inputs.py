@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skrgvae.data.sources import ArrayRows
+from skrgvae.data.summary import some_rows
 from skrgvae.inspection.tables import (
     as_array,
     as_table,
@@ -34,8 +35,8 @@ def unit_inputs(encoder: Any, X: ArrayLike, n_columns: int | None = 5) -> Any:
     encoder : HierarchicalSparseEncoder
         Fitted.
     X : array-like of shape (n_samples, n_features)
-        Rows to average over. Of many, 1,000 evenly spaced ones are taken (with more than 200
-        columns, fewer).
+        Rows to average over. Of many, 1,000 are drawn (with more than 200 columns, fewer); the
+        same number of rows always gives the same draw.
     n_columns : int or None, default=5
         Columns per unit at most; None: all.
 
@@ -61,7 +62,9 @@ def unit_inputs(encoder: Any, X: ArrayLike, n_columns: int | None = 5) -> Any:
     ``E[z | x + s_j e_j / 2] - E[z | x - s_j e_j / 2]``: by how much the mean of the unit's
     posterior rises with one standard deviation s_j of the column over these rows, all other
     columns as they are, and what is missing missing. In a column without negative values none
-    goes below 0. For a category the weight is the mean of ``E[z | x with it] - E[z | x]``.
+    goes below 0, in one of the Bernoulli family none beyond 0 and 1; what rows are moved less for
+    that, the rise is scaled up for. For a category the weight is the mean of
+    ``E[z | x with it] - E[z | x]``.
 
     The mean is read off the same top-down pass as the features, so it holds what the layers above
     make of the column as well, and it moves where the median stays at zero.
@@ -88,7 +91,7 @@ def unit_inputs(encoder: Any, X: ArrayLike, n_columns: int | None = 5) -> Any:
     """
     rows = checked(encoder, X)
     n_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_MOVED_ROWS // rows.n_columns))
-    table = as_array(rows.part(np.arange(0, rows.n_rows, -(-rows.n_rows // n_rows))))
+    table = as_array(rows.part(some_rows(np.arange(rows.n_rows), n_rows)))
     labels, weights = _input_weights(encoder, table)
     units, ranks, columns = strongest(weights, check_count("n_columns", n_columns, len(labels)))
     layer, unit = emitted_units(encoder)
@@ -118,12 +121,13 @@ def _input_weights(
     for j, categories in enumerate(encoder._columns.categories):
         moved = table.copy()
         if categories is None:
-            high, low = _moved(table[:, j])
+            most = 1.0 if encoder.likelihood_[j] == "bernoulli" else np.inf
+            high, low, scale = _moved(table[:, j], most)
             moved[:, j] = high
             raised = means(moved)
             moved[:, j] = low
             labels.append(names[j])
-            rises.append((raised - means(moved)).mean(axis=0))
+            rises.append(scale * (raised - means(moved)).mean(axis=0))
             continue
         for code, category in enumerate(categories):
             moved[:, j] = code
@@ -132,11 +136,18 @@ def _input_weights(
     return np.array(labels, dtype=object), np.array(rises).T
 
 
-def _moved(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A column half a standard deviation up, and as much down as its values allow."""
+def _moved(
+    column: NDArray[np.float64], most: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """A column half a standard deviation up and down, as far as its values may go.
+
+    And what makes a whole standard deviation of the mean distance between both.
+    """
     known = column[~np.isnan(column)]
     if not len(known):
-        return column, column
-    half = known.std() / 2
-    lowest = 0.0 if known.min() >= 0 else -np.inf  # counts have no logarithm below 0
-    return column + half, np.maximum(column - half, lowest)
+        return column, column, 0.0
+    spread = known.std()
+    least = 0.0 if known.min() >= 0 else -np.inf  # counts have no logarithm below 0
+    high, low = np.minimum(column + spread / 2, most), np.maximum(column - spread / 2, least)
+    distance = float(np.nanmean(high - low))
+    return high, low, float(spread) / distance if distance > 0 else 0.0

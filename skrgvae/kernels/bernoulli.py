@@ -36,9 +36,11 @@ def log_prob_and_slopes(values: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor
 
     Parameters
     ----------
-    values, outputs : Tensor of shape (n_rows, n_columns), contiguous
+    values, outputs : Tensor of shape (n_rows, n_columns)
         Values in [0, 1], and what their probabilities are sigmoids of.
     """
+    # Beside other families they are columns of wider matrices, and the kernel knows no strides.
+    values, outputs = values.contiguous(), outputs.contiguous()
     rows, slopes = outputs.new_empty(len(outputs)), torch.empty_like(outputs)
     _terms[(len(outputs),)](values, outputs, rows, slopes, outputs.shape[1], COLUMNS)
     return rows, slopes

@@ -83,7 +83,7 @@ class ColumnLikelihood(nn.Module):
 
     def set_statistics(self, summary: Summary) -> None:
         """Hand every family the summary of its training columns."""
-        parts = [summary.columns(columns.numpy()) for columns in self._columns()]
+        parts = self._parts(summary)
         for family, part in zip(self._blocks(), parts, strict=True):
             family.set_statistics(part)
         if self._completed:
@@ -91,6 +91,12 @@ class ColumnLikelihood(nn.Module):
             coordinates = [blocks[b].coordinate_summary(parts[b]) for b in self._completed]
             rows = _side_by_side([torch.tensor(some_rows(part.rows, MAX_ROWS)) for part in parts])
             self.completion.set_statistics(coordinates, self._coordinates(rows))
+
+    def extend(self, summary: Summary) -> None:
+        """Let values count as far out as in more rows, which training goes on with."""
+        blocks = zip(self._blocks(), self._parts(summary), strict=True)
+        extended = [family.extend(part) for family, part in blocks]
+        self.completion.extend([extended[block] for block in self._completed])
 
     def initial_outputs(self) -> Tensor:
         """Decoder bias, shape (n_outputs,)."""
@@ -264,6 +270,10 @@ class ColumnLikelihood(nn.Module):
     def _columns(self) -> list[Tensor]:
         """Positions of the columns of each block."""
         return [self.get_buffer(f"_columns_{block}") for block in range(len(self.families))]
+
+    def _parts(self, summary: Summary) -> list[Summary]:
+        """That of the columns of each block."""
+        return [summary.columns(columns.numpy()) for columns in self._columns()]
 
     def _is_whole(self) -> bool:
         return len(self.families) == 1

@@ -72,6 +72,17 @@ class LinearCompletion(nn.Module):
         values = ((within_reach(rows, self.low, self.high) - self.loc) / self.unit).to(DTYPE)
         self.correlation.copy_(shrunk_correlation(values, ~torch.isnan(rows)))
 
+    def extend(self, parts: Sequence[Summary]) -> None:
+        """Take extremes of more rows in, block by block; NaN says nothing."""
+        if not parts:
+            return
+        low, high = (
+            torch.from_numpy(np.concatenate([getattr(part, name) for part in parts]))
+            for name in ("low", "high")
+        )
+        self.low.copy_(torch.fmin(self.low, low))
+        self.high.copy_(torch.fmax(self.high, high))
+
     def fill(self, rows: Tensor) -> Tensor:
         """Coordinates of rows, NaN filled in around the means of all, inside the training values.
 

@@ -18,7 +18,7 @@ N_ROUNDS = 4
 
 # Steps of the solver. Early ones hold what many columns say; the holes of SECOM are filled in with
 # errors of .678 after 8 steps, .663 after 12, .657 after 20 and as many after 25.
-N_STEPS = 20
+ESTIMATION_STEPS = 20
 
 
 def shrunk_correlation(values: Tensor, known: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def shrunk_correlation(values: Tensor, known: Tensor) -> Tensor:
 
 
 def expected_given_known(
-    correlation: Tensor, values: Tensor, known: Tensor, n_steps: int = N_STEPS
+    correlation: Tensor, values: Tensor, known: Tensor, n_steps: int = ESTIMATION_STEPS
 ) -> Tensor:
     """Expectation of all columns given a row's known ones, for a Gaussian law with mean 0.
 

@@ -103,6 +103,17 @@ class Family(nn.Module):
         """Take what the block needs from the summary of its training columns."""
         raise NotImplementedError
 
+    def extend(self, summary: Summary) -> Summary:
+        """Let values count as far out as in more rows, which training goes on with.
+
+        Returns
+        -------
+        Summary
+            Of the coordinates; extremes are NaN where those of the values say nothing of how far
+            out a coordinate counts.
+        """
+        return self.coordinate_summary(summary)
+
     def initial_outputs(self) -> Tensor:
         """Decoder bias, shape (n_outputs,), at which every column has its marginal law."""
         raise NotImplementedError

@@ -114,6 +114,13 @@ class Gaussian(Family):
             self.bent[j] = True
         self._find_bent()
 
+    def extend(self, summary: Summary) -> Summary:
+        self.low.copy_(torch.fmin(self.low, torch.from_numpy(summary.low)))
+        self.high.copy_(torch.fmax(self.high, torch.from_numpy(summary.high)))
+        # What is usual in a column with spikes is not moved by further ones.
+        low, high = (np.where(self.bent, np.nan, end) for end in (summary.low, summary.high))
+        return replace(summary, low=low, high=high)
+
     def coordinate_summary(self, summary: Summary) -> Summary:
         if not len(self.bent_columns):
             return summary

@@ -52,13 +52,16 @@ class Multinomial(Counts):
     def expectation(self, outputs: Tensor, observed: Observed | None = None) -> Tensor:
         """Total times shares, shape (..., n_columns).
 
-        The total is that of the row's known columns, over their share; without `observed`, the
-        training rows' mean.
+        The total is that of the row's known columns, over their share; the training rows' mean
+        without `observed`, and in rows of which no column is known.
         """
+        usual = self.mean_total * torch.softmax(outputs, dim=-1)
         if observed is None:
-            return self.mean_total * torch.softmax(outputs, dim=-1)
+            return usual
         shares = torch.exp(self._log_shares(outputs, observed.known).clamp(max=LOG_LARGEST))
-        return observed.values.sum(-1, keepdim=True) * shares
+        expected = observed.values.sum(-1, keepdim=True) * shares
+        informed = observed.informed()
+        return expected if informed is None else torch.where(informed, expected, usual)
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the words of a row of average length, rounded up or down at random."""

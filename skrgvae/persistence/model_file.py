@@ -39,6 +39,7 @@ from skrgvae.network import POSTERIORS, Architecture, Hierarchy
 from skrgvae.persistence import container
 from skrgvae.persistence.values import decode, encode
 from skrgvae.training import Epoch
+from skrgvae.typical import Typical
 
 if TYPE_CHECKING:
     from skrgvae.estimator import HierarchicalSparseEncoder
@@ -150,7 +151,8 @@ def _encoder(cls: type[Encoder], content: dict[str, Any], arrays: dict[str, NDAr
     encoder._columns = columns
     if names is not None:
         encoder.feature_names_in_ = names
-    encoder.__dict__.update(encoder._attributes(model, medians, active_means, history, best))
+    typical = Typical(medians, active_means)
+    encoder.__dict__.update(encoder._attributes(model, typical, history, best))
     encoder._emitted()  # checks the parameters
     return encoder
 

@@ -89,7 +89,7 @@ def _told_by_a_value(name, column, codes, data):
     np.add.at(table, (which, data.y), 1)
     n_rows = table.sum(axis=1)
     pure = (table == n_rows[:, np.newaxis]) & rare & (n_rows >= _LEAST_PURE_ROWS)[:, np.newaxis]
-    if not pure.any() or data.classes.size == values.size == 1:
+    if not pure.any():
         return None
     where, klass = max(np.argwhere(pure).tolist(), key=lambda place: n_rows[place[0]])
     value = column.iloc[first[where]] if hasattr(column, "iloc") else column[first[where]]

@@ -20,7 +20,7 @@ from skrgvae.plotting._checks import (
     check_names,
     check_table,
 )
-from skrgvae.plotting._deviations import column_spread
+from skrgvae.plotting._deviations import effect_unit
 from skrgvae.plotting._reading import table_of
 from skrgvae.plotting._style import BLUE, COLORS, SMALL, VERMILION, symmetric_norm
 from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
@@ -168,7 +168,7 @@ class DictionaryDisplay:
         effects = layer_components(encoder, layer)[chosen]
         label = "change of E[x]"
         if image_shape is None:
-            effects /= column_spread(table)
+            effects /= effect_unit(encoder, table)
             label = "change of E[x] (std. dev.)"
         display = cls(
             effects,

@@ -19,7 +19,7 @@ from skrgvae.plotting._checks import (
     check_names,
     check_table,
 )
-from skrgvae.plotting._deviations import column_spread
+from skrgvae.plotting._deviations import effect_unit
 from skrgvae.plotting._map import Link, effect_matrices, links_to_show, units_to_show, untangled
 from skrgvae.plotting._reading import table_of
 from skrgvae.plotting._style import BLUE, COLORS, SMALL, VERMILION, symmetric_norm
@@ -149,13 +149,13 @@ class HierarchyDisplay:
         require_matplotlib(f"{cls.__name__}.from_estimator")
         check_encoder(encoder)
         check_image_shape(image_shape, encoder.n_features_in_)
-        spread = column_spread(table_of(encoder, X))
+        unit = effect_unit(encoder, table_of(encoder, X))
         whole = copy(encoder).set_params(layers="all")
         display = cls(
             unit_links(whole, n_units=None),
             encoder.layer_sizes_,
             effects=[
-                layer_components(encoder, layer) / (spread if image_shape is None else 1.0)
+                layer_components(encoder, layer) / (unit if image_shape is None else 1.0)
                 for layer in range(len(encoder.layer_sizes_))
             ],
             column_names=column_names(encoder).tolist(),

@@ -105,7 +105,11 @@ class Trainer:
         self.steps.rate_factor = state["rate_factor"]
         self.steps.dropped = state["dropped"]
         self.rng.bit_generator.state = state["rng"]
-        self.generator.set_state(torch.tensor(state["generator"]))
+        noise = torch.tensor(state["generator"])
+        if noise.shape == self.generator.get_state().shape:
+            self.generator.set_state(noise)
+        else:  # that of another kind of device
+            self.generator.manual_seed(int(self.rng.integers(2**31)))
         self.steps.optimizer.load_state(state["optimizer"])
 
     def batches(self, rows: Rows) -> Iterator[Batch]:

@@ -129,6 +129,8 @@ class Adamax(Moments):
     @torch.no_grad()
     def step(self, rate: float) -> bool:
         """Move the values; False where gradients can't be squared, which move nothing."""
+        if not self.has_finite_gradients():
+            return False
         if compiled.available(self.values):
             from skrgvae.compiled import adamax
 
@@ -136,22 +138,18 @@ class Adamax(Moments):
             self.n_steps += 1
             vectors = self.values, self.values.grad, self.mean, self.square
             corrected = rate / (1 - BETA ** int(self.n_steps))
-            shrinkage = rate * self.decay
-            moved: list[bool] = []
 
             def move(first: int, last: int, shrinkage: float) -> None:
                 value, gradient, mean, square = (vector[first:last] for vector in vectors)
                 options = BETA, DECAY, corrected, EPSILON, shrinkage
-                moved.append(adamax.step(value, gradient, mean, square, *options))
+                adamax.step(value, gradient, mean, square, *options)
 
-            half = self.n_weights // 2
+            shrinkage, half = rate * self.decay, self.n_weights // 2
             aside(move, half, self.n_weights, shrinkage)
             aside(move, self.n_weights, len(self.values), 0.0)
             move(0, half, shrinkage)
             wait()
-            return all(moved)
-        if not self.has_finite_gradients():
-            return False
+            return True
         self._torchs_step(rate, beta2=0.0, newest=self._newest())
         return True
 

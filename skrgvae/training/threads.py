@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -40,7 +41,8 @@ def threads_for(multiplications: float) -> Iterator[None]:
         Per step, forward pass only.
     """
     n_threads = torch.get_num_threads()
-    if n_threads == 1:
+    # (the main thread is older than all of them)
+    if n_threads == 1 and threading.current_thread() is not threading.main_thread():
         n_threads = max([1, *_to_put_back])
     if n_threads == 1:
         yield

@@ -583,6 +583,20 @@ def test_identifiers():
     assert Columns.learn(names[:, None]).n_categories == (MIN_ROWS_OF_IDENTIFIER - 1,)
 
 
+def test_identifiers_of_all_batches():
+    names = np.array([f"id{i}" for i in range(2 * MIN_ROWS_OF_IDENTIFIER)], dtype=object)
+    half = MIN_ROWS_OF_IDENTIFIER // 2
+    # In each batch every value is another, and over all of them each comes twice.
+    parts = [Columns.learn(names[:, None], whole=False) for _ in range(2)]
+    parts[0].merge(parts[1]).refuse_identifiers()
+    # Too few in each batch, and in all of them no two alike.
+    first, second = (
+        Columns.learn(part[:, None], whole=False) for part in (names[:half], names[half:-1])
+    )
+    with pytest.raises(ValueError, match=r"Column 0 has 399 categories in 399 .*identifier"):
+        first.merge(second).refuse_identifiers()
+
+
 def test_numbers_read_as_text():
     text = [f"{i / 8}" for i in range(2_000)]
     with pytest.raises(ValueError, match=r"'price' .*numbers as text: convert it to numbers"):

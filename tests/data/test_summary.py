@@ -198,6 +198,20 @@ def test_sampled_rows_are_drawn_evenly(size):
     assert np.abs(count - 1000).max() < 5 * spread
 
 
+@pytest.mark.parametrize(("n_rows", "size"), [(3_000, 700), (30_000, 7_000)])
+def test_weighted_rows_are_kept_in_proportion(n_rows, size):
+    # A row is expected n_kept weight / sum(weights) times, and comes that often, rounded.
+    rows = np.arange(float(n_rows))[:, None]
+    weights = np.random.default_rng(0).exponential(size=n_rows)
+    kept = summarise(in_blocks(rows, size), weights).rows[:, 0]
+    assert len(kept) == min(n_rows, MAX_ROWS)
+    expected = len(kept) * weights / weights.sum()
+    times = np.bincount(kept.astype(int), minlength=n_rows)
+    assert np.abs(times - expected).max() < 1
+    alike = summarise(in_blocks(rows, size), np.full(n_rows, 0.1)).rows[:, 0]
+    assert len(np.unique(alike)) == len(alike)
+
+
 def test_some_rows_are_drawn_and_stay_in_their_order():
     # As above: five standard deviations of 200 rows each in 10 residues.
     rows = np.arange(10_000.0)[:, None]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from skrgvae import HierarchicalSparseEncoder
+from skrgvae.data.summary import some_rows
 from skrgvae.inspection import explain, layer_components, unit_effects, unit_inputs, unit_links
 
 pd = pytest.importorskip("pandas")
@@ -54,9 +55,29 @@ def test_unit_inputs(X, encoder):
 
 
 def test_unit_inputs_of_many_rows(X, encoder, monkeypatch):
-    spaced = unit_inputs(encoder, X[::3], n_columns=None)
+    drawn = unit_inputs(encoder, X.iloc[some_rows(np.arange(len(X)), 100)], n_columns=None)
     monkeypatch.setattr("skrgvae.inspection.inputs.MAX_ROWS", 100)
-    pd.testing.assert_frame_equal(unit_inputs(encoder, X, n_columns=None), spaced)
+    pd.testing.assert_frame_equal(unit_inputs(encoder, X, n_columns=None), drawn)
+
+
+def test_unit_inputs_of_binary_columns():
+    # Where no value can rise beyond 1 or fall below 0, a weight still is that of a whole standard
+    # deviation: the mean is nearly linear over the quarters of one that rows are moved by.
+    rng = np.random.default_rng(0)
+    cause = rng.random((300, 1)) < 0.5
+    X = ((rng.random((300, 4)) < 0.1) ^ cause).astype(float)
+    encoder = HierarchicalSparseEncoder((3,), feature="mean", max_iter=30, random_state=0).fit(X)
+    assert set(encoder.likelihood_) == {"bernoulli"}
+    table = unit_inputs(encoder, X, n_columns=None)
+    for j in range(4):
+        quarter = np.zeros(4)
+        quarter[j] = 0.25
+        inside = 0.25 + X / 2  # so that both steps are possible
+        moved = np.where(np.arange(4) == j, inside, X)
+        rise = encoder.transform(moved + quarter) - encoder.transform(moved - quarter)
+        mine = table[table["column"] == f"x{j}"]
+        expected = 2 * X[:, j].std() * rise.mean(axis=0)[mine["unit"]]
+        np.testing.assert_allclose(mine["weight"], expected, rtol=0.2, atol=0.01)
 
 
 def test_unit_inputs_of_one_row(X, encoder):

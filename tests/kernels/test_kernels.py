@@ -141,6 +141,16 @@ def test_log_probabilities(n_columns, device):
     torch.testing.assert_close(slopes.cpu(), right, rtol=1e-5, atol=1e-6)
 
 
+def test_log_probabilities_beside_other_columns(device):
+    # What a table of several families hands out: columns of wider matrices.
+    outputs, values = draw(6, 5).to(device), torch.sigmoid(draw(6, 7)).to(device)
+    parts = values[:, 2:5], outputs[:, :3]
+    found = bernoulli.log_prob_and_slopes(*parts)
+    apart = bernoulli.log_prob_and_slopes(*(part.clone() for part in parts))
+    for one, other in zip(found, apart, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_adamax(device):
     n_entries = adamax.ENTRIES + 100
     value = torch.ones(n_entries, device=device)

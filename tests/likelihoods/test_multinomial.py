@@ -70,6 +70,18 @@ def test_expectation_of_a_row_with_holes_keeps_its_known_total():
     np.testing.assert_allclose(expected[:, 3], expected[:, 2] * ratio)
 
 
+def test_expectation_of_a_row_of_which_nothing_is_known_has_the_mean_total():
+    table = words()
+    family = fitted("multinomial", table)
+    outputs = random_outputs(family, 40)
+    holes = table.copy()
+    holes[3] = np.nan
+    expected = family.expectation(outputs, observed(family, holes))
+    torch.testing.assert_close(expected[3], family.expectation(outputs)[3])
+    known = family.expectation(outputs, observed(family, table))
+    torch.testing.assert_close(expected[4:], known[4:])
+
+
 def test_large_totals_keep_their_digits_in_float32():
     table = np.array([[1e6, 2e6, 3e6], [1e6 + 500, 2e6, 3e6 - 500]])
     family = fitted("multinomial", table, double=False)

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from toys import small_network, toy_rows
@@ -125,6 +126,24 @@ def test_adamax_decays_by_the_same_rule(compiles, monkeypatch):
     one.grad = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0])
     OPTIMIZERS["adamax"](one, 3, 0.5).step(0.1)
     torch.testing.assert_close(one.detach(), torch.tensor([0.95, 0.85, 0.95, 0.9, 1.0]))
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -1e20])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_gradients_that_can_not_be_squared_move_nothing(name, bad, compiles, monkeypatch):
+    if not compiles:
+        monkeypatch.setattr(compiled, "available", lambda like: False)
+    one = torch.nn.Parameter(torch.ones(6))
+    optimizer = OPTIMIZERS[name](one, 3, 0.5)
+    one.grad = torch.ones(6)
+    assert optimizer.step(0.1)
+    before, state = one.detach().clone(), optimizer.state()
+    one.grad[4] = bad
+    assert not optimizer.step(0.1)
+    torch.testing.assert_close(one.detach(), before, rtol=0, atol=0)
+    for part, array in optimizer.state().items():
+        np.testing.assert_array_equal(array, state[part])
 
 
 def test_weights_are_the_matrices():

@@ -1,6 +1,6 @@
 """The number of threads of a step."""
 
-from threading import Thread, get_ident
+from threading import Event, Thread, get_ident
 
 import pytest
 import torch
@@ -71,3 +71,23 @@ def test_one_thread_stays_one_thread(two_threads):
     with threads_for(0.0):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 1
+
+
+def test_the_main_threads_own_number_stays(two_threads):
+    # Of another training, which will put 2 back, it can't have taken its number.
+    ended, begun = Event(), Event()
+
+    def other():
+        with threads_for(0.0):
+            begun.set()
+            ended.wait()
+
+    thread = Thread(target=other)
+    thread.start()
+    begun.wait()
+    torch.set_num_threads(1)
+    with threads_for(WORTH_THREADS):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 1
+    ended.set()
+    thread.join()
