@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from math import isfinite
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -132,13 +133,13 @@ def _add_pilot(commands: Any) -> None:
     pilot.add_argument(
         "--smallest-gain",
         metavar="GAIN",
-        type=float,
+        type=_finite,
         default=0.01,
         help="gain in that score from which the features are worth having (default: %(default)s)",
     )
     money = pilot.add_argument_group("value in money")
-    money.add_argument("--gain", metavar="MONEY", type=float, help="what a true alarm gains")
-    money.add_argument("--cost", metavar="MONEY", type=float, help="what a false alarm costs")
+    money.add_argument("--gain", metavar="MONEY", type=_finite, help="what a true alarm gains")
+    money.add_argument("--cost", metavar="MONEY", type=_finite, help="what a false alarm costs")
     money.add_argument(
         "--positive",
         metavar="CLASS",
@@ -238,15 +239,31 @@ def _add_transform(commands: Any) -> None:
 
 
 def _layer_sizes(text: str) -> tuple[int, ...] | str:
-    return text if text == "auto" else tuple(int(size) for size in text.split(","))
+    return text if text == "auto" else tuple(_whole(size) for size in text.split(","))
 
 
 def _max_iter(text: str) -> int | str:
-    return text if text == "auto" else int(text)
+    return text if text == "auto" else _whole(text)
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def _finite(text: str) -> float:
+    try:
+        if isfinite(number := float(text)):
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
 
 
 def _seed(text: str) -> int:
-    seed = int(text)
+    seed = _whole(text)
     if not 0 <= seed < 2**32:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2**32 - 1")
     return seed
@@ -341,7 +358,9 @@ def _transform(arguments: argparse.Namespace) -> None:
     ending_of(arguments.out)
     encoder = HierarchicalSparseEncoder.load(arguments.model)
     names = getattr(encoder, "feature_names_in_", None)
-    X = read_features(arguments.data, arguments.drop, names)
+    # A file may hold only such words as look like numbers.
+    text = [] if names is None else [names[column] for column in encoder._columns.of_words]
+    X = read_features(arguments.data, arguments.drop, names, text)
     encoder.set_params(sparse_output=False)
     features = encoder.transform(np.asarray(X) if names is None else X)
     write_features(arguments.out, features, encoder.get_feature_names_out().tolist())

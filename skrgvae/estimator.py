@@ -743,7 +743,8 @@ class HierarchicalSparseEncoder(
             E[x | what is known of the row], averaged over draws of the posterior that are a
             function of the fitted seed and the row's content; of a categorical column the
             likeliest category. Known entries come back as they are. A data frame for a data
-            frame. A column without any entry in `fit` gets zeros.
+            frame. A column without any entry in `fit` gets zeros; one of strings, of which no
+            category is known, stays missing.
         """
         check_is_fitted(self)
         table = self._model.impute(self._rows(X))
@@ -1066,9 +1067,10 @@ def _module_to_go_on_with(
             for name, value in architecture.as_dict().items()
             if previous.architecture.as_dict()[name] != value
         ]
+        cause = "" if "families" not in changed else " (the columns hold other values than then)"
         raise ValueError(
             "Training goes on from the network of the previous fit, which differs in "
-            f"{changed}. Set them back, or start anew with {to_start_anew}."
+            f"{changed}{cause}. Set them back, or start anew with {to_start_anew}."
         )
     module = previous.new_module().cpu()  # statistics are taken there
     module.likelihood.extend(summary)

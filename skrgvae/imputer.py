@@ -81,7 +81,7 @@ class HierarchicalSparseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEsti
         return self
 
     def transform(self, X: Any) -> Any:
-        """Rows without missing entries.
+        """Rows without missing entries, but for columns of strings that had none in `fit`.
 
         Parameters
         ----------

@@ -106,12 +106,18 @@ def resolve_likelihood(
             )
         return np.where(categorical, "categorical", likelihood)
     resolved = auto.astype(object)
+    keys: dict[int, str | int] = {}
     for key, family in likelihood.items():
         if family not in (*families, "auto"):
             raise ValueError(
                 f"likelihood[{key!r}] must be one of {sorted(families)} or 'auto'. Got {family!r}."
             )
         position = _position(key, names, len(auto))
+        if position in keys:
+            raise ValueError(
+                f"likelihood has two entries for one column: {keys[position]!r}, {key!r}."
+            )
+        keys[position] = key
         if family != "auto":
             if (family == "categorical") != categorical[position]:
                 raise ValueError(

@@ -9,9 +9,11 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from functools import partial
 from io import BytesIO
+from numbers import Number
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,6 +31,9 @@ _ENDINGS = (".csv", ".csv.gz", ".parquet", ".npy", ".npz")
 # Text of which less than this share is no number is meant as numbers: often it is a question mark
 # for what is missing.
 _ODD_SHARE = 0.5
+
+# What columns may be separated by other than commas, which is an error that names it.
+_OTHER_SEPARATORS = ";\t|"
 
 # A message lists at most this many columns.
 _MAX_LISTED = 10
@@ -81,6 +86,8 @@ def read_table(path: str | Path, target: str | None = None, drop: Iterable[str] 
     path, drop = Path(path), list(drop)
     try:
         columns, labels = _read(path)
+        if target == "y" and labels is not None:
+            target = None  # what an npz file calls it
         if target is None:
             if labels is None:
                 raise TableError(
@@ -104,7 +111,10 @@ def read_table(path: str | Path, target: str | None = None, drop: Iterable[str] 
 
 
 def read_features(
-    path: str | Path, drop: Iterable[str] = (), only: Sequence[str] | None = None
+    path: str | Path,
+    drop: Iterable[str] = (),
+    only: Sequence[str] | None = None,
+    text: Sequence[str] = (),
 ) -> Any:
     """Read the columns of a file that `read_table` reads, without labels.
 
@@ -115,6 +125,8 @@ def read_features(
         Columns to leave out.
     only : sequence of str, default=None
         The columns wanted, in this order, whatever else the file holds; it must have names.
+    text : sequence of str, default=()
+        Columns of text, even where all that a csv file has in them could be numbers.
 
     Returns
     -------
@@ -123,7 +135,7 @@ def read_features(
     """
     path = Path(path)
     try:
-        columns, _ = _read(path)
+        columns, _ = _read(path, text)
         is_named = not isinstance(next(iter(columns.values())), np.ndarray)
         if only is None:
             columns = _without(list(drop), columns)
@@ -136,7 +148,7 @@ def read_features(
                     f"columns the model was fitted on are missing: {_listed(missing)}"
                 )
             columns = {name: columns[name] for name in only}
-        return _table(columns)
+        return _table(columns, text)
     except TableError as error:
         raise TableError(f"{path}: {error}") from error.__cause__
 
@@ -170,12 +182,13 @@ def ending_of(path: str | Path) -> str:
     raise TableError(f"the name {Path(path).name!r} must end in one of {', '.join(_ENDINGS)}")
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Any]:
+def _read(path: Path, text: Sequence[str] = ()) -> tuple[dict[str, Any], Any]:
     """Columns by name, and the labels of an npz file."""
     # With low_memory pandas may take a column for numbers in one part and for text in the next.
+    csv = partial(_read_frame, "read_csv", low_memory=False, dtype=dict.fromkeys(text, str))
     readers: dict[str, Callable[[IO[bytes]], tuple[dict[str, Any], Any]]] = {
-        ".csv": partial(_read_frame, "read_csv", low_memory=False),
-        ".csv.gz": partial(_read_frame, "read_csv", low_memory=False, compression="gzip"),
+        ".csv": csv,
+        ".csv.gz": partial(csv, compression="gzip"),
         ".parquet": partial(_read_frame, "read_parquet"),
         ".npy": _read_arrays,
         ".npz": _read_arrays,
@@ -198,7 +211,25 @@ def _read_frame(function: str, file: IO[bytes], **options: Any) -> tuple[dict[st
         import pandas as pd
 
         frame = getattr(pd, function)(file, **options)
-    return {str(name): column for name, column in frame.items()}, None
+    columns = {str(name): _without_decimals(column) for name, column in frame.items()}
+    _check_separators(columns)
+    return columns, None
+
+
+def _without_decimals(column: Any) -> Any:
+    """A column of decimal.Decimal, as databases write them, as floats."""
+    if column.dtype == object and isinstance(column.dropna().head(1).squeeze(), Decimal):
+        return column.astype(np.float64)
+    return column
+
+
+def _check_separators(columns: dict[str, Any]) -> None:
+    name = next(iter(columns), "")
+    other = next((mark for mark in _OTHER_SEPARATORS if mark in name), None)
+    if len(columns) == 1 and other is not None:
+        raise TableError(
+            f"there is one column, {name!r}: columns must be separated by commas, not {other!r}"
+        )
 
 
 def _write_frame(file: BytesIO, ending: str, features: np.ndarray, names: Sequence[str]) -> None:
@@ -261,9 +292,9 @@ def _without(drop: Sequence[str], columns: dict[str, Any]) -> dict[str, Any]:
     return left
 
 
-def _table(columns: dict[str, Any]) -> Any:
+def _table(columns: dict[str, Any], text: Sequence[str] = ()) -> Any:
     """Columns side by side, where all can be used: an array, or a frame where they have names."""
-    _check_usable(columns)
+    _check_usable({name: column for name, column in columns.items() if name not in text})
     if isinstance(next(iter(columns.values())), np.ndarray):
         return np.column_stack([_numbers(column) for column in columns.values()])
     import pandas as pd  # has read the file
@@ -313,10 +344,11 @@ def _problem_of_text(column: Any) -> str | None:
     import pandas as pd  # only a data frame has such columns
 
     values = column.dropna()
-    if not len(values):
-        return "no values"
-    if isinstance(column.dtype, pd.CategoricalDtype):
+    if not len(values) or isinstance(column.dtype, pd.CategoricalDtype):
         return None
+    others = [value for value in values if not isinstance(value, str | Number | np.bool_)]
+    if others:
+        return f"values of the type {type(others[0]).__name__}"
     odd = values[pd.to_numeric(values.astype(str), errors="coerce").isna().to_numpy()]
     if len(odd) == 0:
         return "numbers written as text"
@@ -334,7 +366,7 @@ def _numbers(column: Any) -> np.ndarray:
 
 def _class_labels(column: Any, name: str) -> np.ndarray:
     """The target as whole numbers, fractions or strings of which there are few."""
-    if column.dtype.kind in "biuf":
+    if column.dtype.kind in "iuf":
         labels = _numbers(column)
         if not np.isfinite(labels).all():
             raise TableError(f"target column {name!r} has missing or infinite values")

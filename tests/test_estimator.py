@@ -269,6 +269,8 @@ def test_precision_follows_the_input(X, fitted, dtype):
     assert fitted.inverse_transform(features).dtype == dtype
     assert isinstance(fitted.score(rows), float)
     np.testing.assert_allclose(features, fitted.transform(X), atol=1e-4)
+    swapped = rows.astype(rows.dtype.newbyteorder())
+    assert fitted.transform(swapped).dtype == dtype
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_, np.float16])

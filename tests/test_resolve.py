@@ -1,11 +1,23 @@
 """What single parameters become."""
 
+import numpy as np
+import pytest
+
 from skrgvae.recipe import SEARCHING
-from skrgvae.resolve import resolve_free_bits, resolve_max_iter
+from skrgvae.resolve import resolve_free_bits, resolve_likelihood, resolve_max_iter
 
 
 def test_given_max_iter_is_kept():
     assert resolve_max_iter(7, 10**9, 10**6, 650, 1) == 7
+
+
+def test_a_column_has_one_family():
+    auto = np.array(["gaussian", "gaussian"])
+    families = ("gaussian", "student_t")
+    one = resolve_likelihood({"a": "student_t", 1: "gaussian"}, auto, ["a", "b"], families)
+    assert one.tolist() == ["student_t", "gaussian"]
+    with pytest.raises(ValueError, match="two entries for one column: 'a', 0"):
+        resolve_likelihood({"a": "student_t", 0: "gaussian"}, auto, ["a", "b"], families)
 
 
 def test_given_free_bits_are_kept():

@@ -75,7 +75,7 @@ class Column:
 
     def example(self) -> Any:
         """Some cell that is not missing; None where all are."""
-        return next((cell for cell in self._cells if not _is_missing(cell)), None)
+        return next((cell for cell in self._cells if not is_missing(cell)), None)
 
     def numbers(self, dtype: np.dtype) -> NDArray[np.floating]:
         """The cells of a column without strings as floats, NaN where missing.
@@ -113,7 +113,7 @@ class Column:
             If infinity is among the values.
         """
         if self._is_object:
-            present = [cell for cell in set(self._cells) if not _is_missing(cell)]
+            present = [cell for cell in set(self._cells) if not is_missing(cell)]
             lookup = dict(zip(present, range(len(present)), strict=True))
             found = map(lookup.get, self._cells, repeat(-1))
             positions = np.fromiter(found, dtype=np.intp, count=len(self.values))
@@ -142,7 +142,7 @@ class Column:
 
     def _check_that_numbers_are_nan(self) -> None:
         # Strings and NaN: how pandas kept text with gaps before it had a dtype for text.
-        present = [cell for cell in set(self._cells) if not _is_missing(cell)]
+        present = [cell for cell in set(self._cells) if not is_missing(cell)]
         numbers = [cell for cell in present if isinstance(cell, Number)]
         if numbers:
             string = next(cell for cell in present if isinstance(cell, str))
@@ -182,7 +182,7 @@ def _is_usable(cell_type: type) -> bool:
     return issubclass(cell_type, str | Number) and not issubclass(cell_type, _DATES)
 
 
-def _is_missing(cell: Any) -> bool:
+def is_missing(cell: Any) -> bool:
     """Whether a cell of a usable type is None, pandas.NA or NaN."""
     return not isinstance(cell, str | Number) or cell != cell
 

@@ -157,6 +157,12 @@ class Columns:
         return all(categories is None for categories in self.categories)
 
     @property
+    def of_words(self) -> list[int]:
+        """Positions of the columns whose categories are strings."""
+        words = [c is not None and c[:1] != () and isinstance(c[0], str) for c in self.categories]
+        return [j for j, are_words in enumerate(words) if are_words]
+
+    @property
     def n_categories(self) -> tuple[int, ...]:
         """Number of categories per column, 0 for a column of numbers."""
         return tuple(0 if c is None else len(c) for c in self.categories)
@@ -513,8 +519,8 @@ def _check_kind(column: Column, categories: tuple[Any, ...] | None) -> None:
     expected = "strings" if categories and isinstance(categories[0], str) else "numbers"
     if column.kind != expected and (example := column.example()) is not None:
         raise ValueError(
-            f"Column {column.label} held {expected} in training, but holds {column.kind} now, for "
-            f"example {example!r}: convert it."
+            f"Column {column.label} was taken for {expected} in training, but holds {column.kind} "
+            f"now, for example {example!r}: convert it."
         )
 
 
@@ -537,7 +543,7 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text  # which Python takes in numbers, and identifiers have
 
 
 def _named(labels: Sequence[str]) -> str:

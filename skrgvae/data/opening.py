@@ -141,4 +141,5 @@ class Opener:
 
 def _holds_float32(table: Any) -> bool:
     dtypes = table.dtypes if hasattr(table, "dtypes") else [table.dtype]
-    return all(str(dtype).lower() == "float32" for dtype in dtypes)
+    # Of either byte order, and of the libraries' own types.
+    return all(str(dtype).lower() in ("float32", ">f4", "<f4") for dtype in dtypes)

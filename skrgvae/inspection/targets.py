@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+from skrgvae.data.cells import is_missing
 from skrgvae.inspection.tables import activity, as_table, checked, emitted_units
 
 
@@ -73,6 +74,9 @@ def associations(encoder: Any, X: ArrayLike, y: ArrayLike, task: str = "auto") -
     target = column_or_1d(y)
     check_consistent_length(features, target)
     assert_all_finite(target, input_name="y")
+    missing = [row for row, value in enumerate(target) if is_missing(value)]
+    if target.dtype == object and missing:
+        raise ValueError(f"Input y has no entry in row {missing[0]}.")
     if task == "auto":
         is_number = type_of_target(target, input_name="y") == "continuous"
         task = "regression" if is_number else "classification"

@@ -26,6 +26,10 @@ class Payoff:
     positive: str | None = None
     currency: str = ""
 
+    def __post_init__(self) -> None:
+        if not np.isfinite([self.gain, self.cost]).all():
+            raise ValueError(f"gain and cost must be finite. Got {self.gain} and {self.cost}.")
+
     def per_thousand(self, alarm: NDArray[np.bool_], is_positive: NDArray[np.bool_]) -> float:
         """Money per 1,000 rows."""
         true, false = np.sum(alarm & is_positive), np.sum(alarm & ~is_positive)

@@ -392,8 +392,12 @@ def test_unseen_categories_are_missing():
 @pytest.mark.parametrize(
     ("then", "now", "message"),
     [
-        (["x", "y"], [1.0, 2.0], "'a' held strings in training, but holds numbers now.* 1.0"),
-        ([1, 2], ["x", "y"], "'a' held numbers in training, but holds strings now.* 'x'"),
+        (
+            ["x", "y"],
+            [1.0, 2.0],
+            "'a' was taken for strings in training, but holds numbers now.* 1.0",
+        ),
+        ([1, 2], ["x", "y"], "'a' was taken for numbers in training, but holds strings now.* 'x'"),
     ],
 )
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])

@@ -100,6 +100,7 @@ def test_wrong_targets(X, encoder):
         (np.zeros(300), "y must hold at least two different values. Got only"),
         (np.where(y > 1, np.nan, y), "y contains NaN"),
         (np.column_stack([y, y]), "y should be a 1d array"),
+        (np.array(["a", None, *["b"] * 298], dtype=object), "y has no entry in row 1"),
     ]:
         with pytest.raises(ValueError, match=said):
             associations(encoder, X, wrong)

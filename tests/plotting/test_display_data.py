@@ -130,6 +130,17 @@ class TestDictionary:
         effects = layer_components(table_encoder)[1] / holed.std(ddof=0).to_numpy()
         np.testing.assert_allclose(display.effects, [effects])
 
+    def test_changes_of_categories_are_no_deviations(self, figure):
+        rng = np.random.default_rng(0)
+        X = np.column_stack([rng.integers(0, 10, 200), rng.normal(0, 5, (200, 2))])
+        encoder = HierarchicalSparseEncoder(
+            (3,), categorical_features=[0], max_iter=5, random_state=0
+        ).fit(X)
+        display = DictionaryDisplay.from_estimator(encoder, X, ax=figure.subplots())
+        effects = layer_components(encoder, 0) / [1.0, *X[:, 1:].std(axis=0)]
+        order = [int(name) for name in display.unit_names]
+        np.testing.assert_allclose(display.effects, effects[order])
+
     def test_units_with_the_largest_kl_come_first(self, image_encoder, images, figure):
         display = DictionaryDisplay.from_estimator(
             image_encoder, images, n_units=5, image_shape=(8, 8), ax=figure.subplots()
