@@ -116,12 +116,13 @@ class IteratedBlocks:
     Parameters
     ----------
     batches : iterable
-        Of tables, each of them whatever `fit` takes that is in memory.
+        Of tables, each of them whatever `fit` takes that is in memory. Those without rows are
+        passed over.
     """
 
     def __init__(self, batches: Iterable[Any]) -> None:
         self.batches = batches
-        self.n_blocks = sum(1 for _ in batches)
+        self.n_blocks = sum(1 for _ in filter(_has_rows, batches))
 
     def shuffled(self, rng: np.random.Generator) -> list[int]:
         del rng  # they come as they come
@@ -129,7 +130,7 @@ class IteratedBlocks:
 
     def read(self, order: Sequence[int]) -> Iterator[Any]:
         n_read = 0
-        for batch in self.batches:
+        for batch in filter(_has_rows, self.batches):
             n_read += 1
             if n_read > len(order):
                 break
@@ -153,8 +154,13 @@ class _Scanned:
         # By default pyarrow reads sixteen batches of four files ahead.
         ahead = {"batch_readahead": 1, "fragment_readahead": 1}
         for batch in self.dataset.to_batches(batch_size=self.n_rows_each, **ahead):
-            if batch.num_rows:
-                yield batch.to_pandas()
+            yield batch.to_pandas()
+
+
+def _has_rows(batch: Any) -> bool:
+    if hasattr(batch, "shape"):
+        return len(batch.shape) == 0 or batch.shape[0] > 0
+    return not hasattr(batch, "__len__") or len(batch) > 0
 
 
 def _pyarrow_blocks(X: Any) -> Blocks | None:
