@@ -159,8 +159,7 @@ class Columns:
     @property
     def of_words(self) -> list[int]:
         """Positions of the columns whose categories are strings."""
-        words = [c is not None and c[:1] != () and isinstance(c[0], str) for c in self.categories]
-        return [j for j, are_words in enumerate(words) if are_words]
+        return [j for j, c in enumerate(self.categories) if c and isinstance(c[0], str)]
 
     @property
     def n_categories(self) -> tuple[int, ...]:

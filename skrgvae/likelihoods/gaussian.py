@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from skrgvae.data.summary import Summary
+from skrgvae.likelihoods.bends import bends
 from skrgvae.likelihoods.family import (
     DTYPE,
     LARGEST,
@@ -24,25 +23,11 @@ from skrgvae.likelihoods.family import (
     softplus_parameter,
     within_reach,
 )
-from skrgvae.likelihoods.robust import centre_and_width, spikes_stand_alone, without_outliers
+from skrgvae.likelihoods.robust import spikes_stand_alone, without_outliers
 
 # Smallest scale, as a share of the column's standard deviation. Without a floor one column that
 # the latent units copy exactly would earn an unbounded density and drown all others.
 SCALE_FLOOR = 0.1
-
-# Columns are bent if a training value lies more robust widths than this from the median (a normal
-# column stays below 7 in a billion rows), and the distances have a gap: the largest is more times
-# as far as the 99th percentile (in a small table, as the fourth largest), or one of the outer
-# percentiles is more times as far as the one before it, as where a cell in twenty is junk. Such
-# spikes set the spread of a column, drown the others in the bottom-up pass, and at the next larger
-# one the log-density of a Gaussian law falls with the square of its size. A long tail that thins
-# out evenly, as that of a sum of sparse causes, has no spikes and is left as it is: an exponential
-# column reaches 3 times its 99th percentile in a million rows, and its outer percentiles are
-# nearer to each other than 1.5 times.
-MOST_WIDTHS = 8.0
-MOST_PERCENTILES = 4.0
-OUTER = (0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 0.995)
-MOST_STEP = 2.5
 
 # Bound of asinh((x - loc) / spread), and of what the decoder says of it.
 MOST_LOGARITHMS = math.asinh(LARGEST)
@@ -109,7 +94,7 @@ class Gaussian(Family):
         self.bent.fill_(False)
         self.bent_loc.fill_(0.0)
         self.bent_spread.fill_(1.0)
-        for j, bend in _bends(summary).items():
+        for j, bend in bends(summary).items():
             self.loc[j], self.spread[j], self.bent_loc[j], self.bent_spread[j] = bend
             self.bent[j] = True
         self._find_bent()
@@ -229,50 +214,3 @@ class Gaussian(Family):
 
 def _normaliser(scale: Tensor) -> Tensor:
     return torch.log(scale) + 0.5 * math.log(2 * math.pi)
-
-
-def _bends(summary: Summary) -> dict[int, tuple[float, float, float, float]]:
-    """loc, spread, bent_loc and bent_spread of the columns that are bent, by position."""
-    centre, width = centre_and_width(summary)
-    width = np.where(summary.spread > 0, width, 1.0)
-    standard = np.where(summary.spread > 0, summary.spread, np.inf)
-    ends = np.stack([summary.low, summary.high])
-    with np.errstate(over="ignore"):  # an infinite distance is a long one
-        furthest = np.abs((ends - centre) / width).max(axis=0)
-        distances = np.abs((summary.rows - centre) / width)
-        reach = np.abs((ends - summary.mean) / standard).max(axis=0)
-    bends = {}
-    for j in np.flatnonzero((summary.spread > 0) & (furthest > MOST_WIDTHS)):
-        known = distances[~np.isnan(distances[:, j]), j]
-        if len(known) and not _has_gap(known, furthest[j]):
-            continue
-        loc, spread, bent_reach = _bent_units(summary, int(j), centre[j], width[j])
-        # The two values of a binary column stay where they were: nothing is gained.
-        if bent_reach < 0.9 * reach[j]:
-            bends[int(j)] = (centre[j], width[j], loc, spread)
-    return bends
-
-
-def _has_gap(distances: NDArray[np.floating], furthest: float) -> bool:
-    """Whether some of a column's distances from its median stand apart from the others."""
-    rare = max(0.01, 3 / max(len(distances), 6))
-    usual, most, *outer = np.quantile(distances, [0.5, 1 - rare, *OUTER])
-    if furthest > MOST_PERCENTILES * most:
-        return True
-    # Where half of the values are equal, all others stand apart, and mean what they say.
-    return usual > 0 and any(far > MOST_STEP * near for near, far in pairwise(outer))
-
-
-def _bent_units(
-    summary: Summary, column: int, centre: float, width: float
-) -> tuple[float, float, float]:
-    """Mean and standard deviation of a bent column's sampled rows, and its largest |y|."""
-    values = summary.rows[:, column].astype(np.float64)
-    values = np.append(values[~np.isnan(values)], [summary.low[column], summary.high[column]])
-    with np.errstate(over="ignore"):
-        values = np.arcsinh(((values - centre) / width).clip(-LARGEST, LARGEST))
-    sampled, ends = values[:-2], values[-2:]
-    # The sampled rows may miss all that varies.
-    loc = sampled.mean() if len(sampled) else 0.0
-    spread = sampled.std() if len(sampled) and np.ptp(sampled) > 0 else 1.0
-    return loc, spread, np.abs((ends - loc) / spread).max()

@@ -9,7 +9,8 @@ from family_examples import DOUBLE, fitted, log_prob, observed, random_outputs
 from scipy import stats
 
 from skrgvae.data.summary import summarise
-from skrgvae.likelihoods.gaussian import MOST_PERCENTILES, MOST_WIDTHS, SCALE_FLOOR
+from skrgvae.likelihoods.bends import MOST_PERCENTILES, MOST_WIDTHS
+from skrgvae.likelihoods.gaussian import SCALE_FLOOR
 
 
 def table(n_rows: int = 400) -> np.ndarray:
