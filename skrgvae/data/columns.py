@@ -46,7 +46,7 @@ class Columns:
         Positions of columns of numbers that may become ones of categories in `merge`, as nothing
         but missing values was in them.
     n_values : tuple of int, default=()
-        How many values the categories of every column come from, for `refuse_identifiers`.
+        How many values the categories of every column come from, for `settled`.
 
     Raises
     ------
@@ -69,13 +69,11 @@ class Columns:
 
     @classmethod
     def learn(
-        cls,
-        X: Any,
-        categorical_features: Any = "from_dtype",
-        feature_names: Any = None,
-        whole: bool = True,
+        cls, X: Any, categorical_features: Any = "from_dtype", feature_names: Any = None
     ) -> Self:
         """Find out which columns are categorical, and their categories.
+
+        Of some rows or all: `merge` takes in what others tell, and `settled` ends it.
 
         Parameters
         ----------
@@ -88,9 +86,6 @@ class Columns:
             columns of any table whose values are strings.
         feature_names : sequence of str of shape (n_columns,), default=None
             Names of an array's columns. A data frame has its own.
-        whole : bool, default=True
-            Whether these are all rows. If not, `merge` takes in what the others tell, and
-            `refuse_identifiers` is left to the end.
 
         Returns
         -------
@@ -103,9 +98,8 @@ class Columns:
             if X is sparse.
         ValueError
             If `categorical_features` doesn't fit X; if a column that is not categorical holds
-            strings; if one has more than 1,000 categories, or 200 or more and no two rows
-            alike (an identifier); if X has no rows, no columns, other than two dimensions, two
-            columns of one name, or complex numbers.
+            strings; if one has more than 1,000 categories; if X has no rows, no columns, other
+            than two dimensions, two columns of one name, or complex numbers.
         """
         table, labels = as_table(X)
         if labels is None and feature_names is not None:
@@ -121,7 +115,7 @@ class Columns:
             _learn_categories(column) if is_categorical else (None, 0)
             for column, is_categorical in zip(columns, categorical, strict=True)
         ]
-        learned = cls(
+        return cls(
             tuple(categories for categories, _ in found),
             names,
             tuple(
@@ -131,9 +125,6 @@ class Columns:
             ),
             tuple(n_values for _, n_values in found),
         )
-        if whole:
-            learned.refuse_identifiers()
-        return learned
 
     @classmethod
     def learn_sparse(cls, n_columns: int, categorical_features: Any = "from_dtype") -> Self:
@@ -191,12 +182,19 @@ class Columns:
         n_values = tuple(map(sum, zip(self.n_values, other.n_values, strict=True)))
         return Columns(tuple(merged), self.names, undecided, n_values)
 
-    def refuse_identifiers(self) -> None:
-        """Raise ValueError if a column has 200 categories or more and no two rows alike."""
+    def settled(self) -> Columns:
+        """The same without what only `merge` needs, after the last rows.
+
+        Raises
+        ------
+        ValueError
+            If a column has 200 categories or more and no two rows alike (an identifier).
+        """
         found = zip(self._labels, self.categories, self.n_values, strict=True)
         for label, categories, n_values in found:
             if categories and len(categories) == n_values >= MIN_ROWS_OF_IDENTIFIER:
                 raise _too_many(repr(label), categories, n_values)
+        return Columns(self.categories, self.names)
 
     def refuse_sparse(self) -> None:
         """Raise TypeError if some of the columns are categorical."""

@@ -59,7 +59,7 @@ class Opener:
         if blocks is not None:
             return self._open_blocks(blocks)
         table = self._in_memory(X, self.columns is None)
-        self.columns = self.columns or self._learn(table)
+        self.columns = self.columns or self._learn(table).settled()
         return ArrayRows(self._encode(table))
 
     def learned(self) -> Columns:
@@ -89,7 +89,7 @@ class Opener:
         for number, block in enumerate(blocks.read(range(blocks.n_blocks))):
             table = self._in_memory(block, learning and number == 0)
             if learning:
-                learned = self._learn(table, whole=False)
+                learned = self._learn(table)
                 self.columns = learned if self.columns is None else self.columns.merge(learned)
             dtype = np.promote_types(dtype, self._dtype(table))
             n_columns = table.shape[1]
@@ -104,7 +104,7 @@ class Opener:
                 f"required by {type(self.estimator).__name__}."
             )
         if learning:
-            self.learned().refuse_identifiers()
+            self.columns = self.learned().settled()
 
         def encode(block: Any) -> NDArray[np.floating]:
             return self._encode(self._in_memory(block, False)).astype(dtype, copy=False)
@@ -122,9 +122,9 @@ class Opener:
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
         return X
 
-    def _learn(self, table: Any, whole: bool = True) -> Columns:
+    def _learn(self, table: Any) -> Columns:
         names = getattr(self.estimator, "feature_names_in_", None)
-        return Columns.learn(table, self.categorical_features, names, whole)
+        return Columns.learn(table, self.categorical_features, names)
 
     def _encode(self, table: Any) -> NDArray[np.floating]:
         rows = self.learned().encode(table)

@@ -579,26 +579,25 @@ def test_too_many_categories():
 def test_identifiers():
     names = np.array([f"id{i}" for i in range(MIN_ROWS_OF_IDENTIFIER)], dtype=object)
     with pytest.raises(ValueError, match=r"Column 'id' has 200 categories .*identifier"):
-        Columns.learn(pd.DataFrame({"id": names}))
+        Columns.learn(pd.DataFrame({"id": names})).settled()
     with pytest.raises(ValueError, match="Column 0 has 200 categories in 200 rows"):
-        Columns.learn(np.arange(200.0)[:, None], [0])
-    assert Columns.learn(names[:-1, None]).n_categories == (MIN_ROWS_OF_IDENTIFIER - 1,)
+        Columns.learn(np.arange(200.0)[:, None], [0]).settled()
+    few = Columns.learn(names[:-1, None])
+    assert few.settled() == few
     names[0] = names[1]
-    assert Columns.learn(names[:, None]).n_categories == (MIN_ROWS_OF_IDENTIFIER - 1,)
+    assert Columns.learn(names[:, None]).settled().n_categories == (MIN_ROWS_OF_IDENTIFIER - 1,)
 
 
 def test_identifiers_of_all_batches():
     names = np.array([f"id{i}" for i in range(2 * MIN_ROWS_OF_IDENTIFIER)], dtype=object)
     half = MIN_ROWS_OF_IDENTIFIER // 2
     # In each batch every value is another, and over all of them each comes twice.
-    parts = [Columns.learn(names[:, None], whole=False) for _ in range(2)]
-    parts[0].merge(parts[1]).refuse_identifiers()
+    once = Columns.learn(names[:, None])
+    assert once.merge(once).settled().n_categories == (len(names),)
     # Too few in each batch, and in all of them no two alike.
-    first, second = (
-        Columns.learn(part[:, None], whole=False) for part in (names[:half], names[half:-1])
-    )
+    first, second = (Columns.learn(part[:, None]) for part in (names[:half], names[half:-1]))
     with pytest.raises(ValueError, match=r"Column 0 has 399 categories in 399 .*identifier"):
-        first.merge(second).refuse_identifiers()
+        first.merge(second).settled()
 
 
 def test_numbers_read_as_text():
