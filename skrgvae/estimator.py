@@ -117,7 +117,7 @@ class HierarchicalSparseEncoder(
         Statistic of the posterior that `transform` emits: the median has exact zeros, "active"
         is P(z > 0).
     layers : "all" or sequence of int, default="all"
-        Layers that `transform` emits, 0 = bottom.
+        Layers that `transform` emits, 0 = bottom, -1 = top; always from bottom to top.
     sparse_output : bool, default=False
         Whether `transform` returns a scipy CSR array.
     optimizer : {"adamax", "adam"}, default="adamax"
@@ -165,7 +165,8 @@ class HierarchicalSparseEncoder(
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping when no `X_val` is given.
     n_iter_no_change : int, default=10
-        Epochs without an improvement of more than `tol` after which training stops.
+        Epochs without an improvement of more than `tol` after which training stops; those of the
+        warm-up don't count.
     tol : float, default=0.01
         Smallest improvement of the held-out ELBO that counts, in nats per sample (absolute).
     warm_start : bool, default=False
@@ -375,7 +376,8 @@ class HierarchicalSparseEncoder(
         y : Ignored
             Not used, present for API consistency by convention.
         X_val : as X, of shape (n_validation_samples, n_features), default=None
-            Rows to stop on; without them, early stopping holds some rows of `X` out.
+            Rows to stop on; without them, early stopping holds some rows of `X` out. Not used
+            with ``early_stopping=False``.
         sample_weight : array-like of shape (n_samples,), default=None
             A pass over the rows meets each of them on average in proportion to its weight.
 
@@ -678,6 +680,8 @@ class HierarchicalSparseEncoder(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            Of objects where a column is categorical. With an int as `random_state` each call
+            draws the same rows; with a RandomState it goes on.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:

@@ -250,7 +250,8 @@ def _frames_extra() -> Iterator[None]:
         yield
     except ImportError as error:
         raise ImportError(
-            'csv and parquet files need pandas and pyarrow: pip install "skrgvae[frames]"'
+            'csv and Parquet files need pandas and pyarrow, which the extra "frames" installs: '
+            'pip install "skrgvae[frames]", or ".[frames]" in the source tree'
         ) from error
 
 
