@@ -1005,7 +1005,7 @@ class HierarchicalSparseEncoder(
                 n_rows,
                 n_columns,
                 sum(architecture.layer_sizes),
-                self.batch_size,
+                int(self.batch_size),
             ),
             kl_weight=self.kl_weight,
             kl_warmup=0.0 if warm else self.kl_warmup,

@@ -220,7 +220,8 @@ def train_on(
     trainer = new_trainer(module, plan, first, progress.seed, rows.device, decay=False)
     trainer.average = average = Average(module)
     if progress.trainer is not None and progress.average is not None:
-        state = progress.trainer
+        # What made a step of an earlier call useless, as a junk cell may, is over.
+        state = {**progress.trainer, "rate_factor": 1.0}
         if progress.optimizer != plan.optimizer:  # moments of the other one mean something else
             state = {**state, "optimizer": {}}
         trainer.load_state(state)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -229,6 +230,7 @@ def test_a_fingerprint_for_every_training(X, tmp_path):
         (X[:-1], {}),
         (np.where(X == X[7, 1], X + 1e-12, X), {}),
         (X.astype(np.float32), {}),
+        (csr_array(X), {}),
         (X, {"X_val": X[:9]}),
         (X, {"X_val": X[:8]}),
     ]:

@@ -743,6 +743,23 @@ def test_another_optimizer_starts_with_moments_of_its_own(X):
     assert moments["square"].max() < 0.1 * moments_after(X, "adamax")["square"].max()
 
 
+def test_a_stream_recovers_from_a_junk_cell(X):
+    # Too far out for a step: it is dropped, and the others of its call are shorter.
+    streamed = encoder(likelihood="gaussian", learning_rate=1e-3).partial_fit(X)
+    junk = X.copy()
+    junk[5, 1] = 1e14
+    streamed.partial_fit(junk)
+    assert streamed.history_["learning_rate"][-1] < 1e-3
+    streamed.partial_fit(X)
+    assert streamed.history_["learning_rate"][-1] == 1e-3
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint64])
+def test_the_batch_size_is_any_integer(X, kind):
+    fitted = encoder(batch_size=kind(100), max_iter="auto").set_params(layer_sizes=(2,))
+    assert fitted.fit(X[:20]).n_iter_ >= 60
+
+
 def moments_after(X, optimizer):
     return encoder(optimizer=optimizer).partial_fit(X)._progress.trainer["optimizer"]
 

@@ -16,6 +16,7 @@ from skrgvae.inspection.tables import (
     check_count,
     checked,
     column_names,
+    deviations,
     emitted_units,
     strongest,
 )
@@ -334,7 +335,7 @@ def _in_deviations(
 
     0 where a column is constant.
     """
-    spread = np.clip(drawn, *np.quantile(drawn, TAILS, axis=0)).std(axis=0)
-    spread = np.where(spread > 0, spread, drawn.std(axis=0))  # rarely other than its usual value
+    spread = deviations(np.clip(drawn, *np.quantile(drawn, TAILS, axis=0)))
+    spread = np.where(spread > 0, spread, deviations(drawn))  # rarely other than its usual value
     spread[encoder.likelihood_ == "categorical"] = 1.0
     return np.divide(effects, spread, out=np.zeros_like(effects), where=spread > 0)

@@ -15,6 +15,7 @@ from skrgvae.inspection.tables import (
     check_count,
     checked,
     column_names,
+    deviations,
     emitted_units,
     strongest,
 )
@@ -146,8 +147,8 @@ def _moved(
     known = column[~np.isnan(column)]
     if not len(known):
         return column, column, 0.0
-    spread = known.std()
+    spread = float(deviations(known))
     least = 0.0 if known.min() >= 0 else -np.inf  # counts have no logarithm below 0
     high, low = np.minimum(column + spread / 2, most), np.maximum(column - spread / 2, least)
     distance = float(np.nanmean(high - low))
-    return high, low, float(spread) / distance if distance > 0 else 0.0
+    return high, low, spread / distance if distance > 0 else 0.0

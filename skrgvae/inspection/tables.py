@@ -56,6 +56,12 @@ def check_count(name: str, value: Any, largest: int) -> int:
     return min(int(value), largest)
 
 
+def deviations(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard deviation of every column, whatever the magnitude of its values."""
+    largest = np.abs(rows).max(axis=0, initial=np.finfo(np.float64).tiny)
+    return (rows / largest).std(axis=0) * largest
+
+
 def column_names(encoder: Any) -> NDArray[np.object_]:
     """Names of the columns seen in fit, or x0, x1, ... as scikit-learn makes them."""
     return check_feature_names_in(encoder, None)

@@ -65,21 +65,29 @@ class LinearCompletion(nn.Module):
             Training rows that the correlation is taken from; NaN is missing.
         """
         spread = torch.from_numpy(np.concatenate([part.spread for part in parts]))
-        self.unit.copy_(torch.where(spread > 0.0, spread, 1.0))
+        spread = torch.where(spread > 0.0, spread, 1.0)
         for buffer, name in ((self.loc, "mean"), (self.low, "low"), (self.high, "high")):
             statistic = np.concatenate([getattr(part, name) for part in parts])
             buffer.copy_(torch.from_numpy(np.nan_to_num(statistic)))
-        values = ((within_reach(rows, self.low, self.high) - self.loc) / self.unit).to(DTYPE)
+        values = (within_reach(rows, self.low, self.high) - self.loc) / spread
+        # Of the same rows as the correlation: a spike that only the others hold is in neither.
+        deviation = _deviation(values)
+        self.unit.copy_(spread * torch.where(deviation > 0.0, deviation, 1.0))
+        values = (values * (spread / self.unit)).to(DTYPE)
         self.correlation.copy_(shrunk_correlation(values, ~torch.isnan(rows)))
 
     def extend(self, parts: Sequence[Summary]) -> None:
-        """Take extremes of more rows in, block by block; NaN says nothing."""
+        """Take extremes of more rows in, block by block; NaN says nothing.
+
+        No further out than known values count: one broken sensor does not open the range.
+        """
         if not parts:
             return
         low, high = (
             torch.from_numpy(np.concatenate([getattr(part, name) for part in parts]))
             for name in ("low", "high")
         )
+        low, high = (within_reach(end, self.low, self.high) for end in (low, high))
         self.low.copy_(torch.fmin(self.low, low))
         self.high.copy_(torch.fmax(self.high, high))
 
@@ -112,3 +120,9 @@ class LinearCompletion(nn.Module):
         lowest = torch.minimum(self.low - far, expected)
         highest = torch.maximum(self.high + far, expected)
         return (expected + self.unit * added).clamp(lowest, highest)
+
+
+def _deviation(values: Tensor) -> Tensor:
+    """Standard deviation of what is known of every column; NaN where nothing is."""
+    centred = values - values.nanmean(dim=0)
+    return centred.square().nanmean(dim=0).sqrt()

@@ -106,6 +106,8 @@ class Family(nn.Module):
     def extend(self, summary: Summary) -> Summary:
         """Let values count as far out as in more rows, which training goes on with.
 
+        Each time by at most the range so far on either side.
+
         Returns
         -------
         Summary

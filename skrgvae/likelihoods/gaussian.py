@@ -100,11 +100,18 @@ class Gaussian(Family):
         self._find_bent()
 
     def extend(self, summary: Summary) -> Summary:
-        self.low.copy_(torch.fmin(self.low, torch.from_numpy(summary.low)))
-        self.high.copy_(torch.fmax(self.high, torch.from_numpy(summary.high)))
+        # No further out than values count: one broken sensor does not open the range.
+        ends = (torch.from_numpy(end) for end in (summary.low, summary.high))
+        low, high = (within_reach(end, self.low, self.high) for end in ends)
+        self.low.copy_(torch.fmin(self.low, low))
+        self.high.copy_(torch.fmax(self.high, high))
         # What is usual in a column with spikes is not moved by further ones.
-        low, high = (np.where(self.bent, np.nan, end) for end in (summary.low, summary.high))
-        return replace(summary, low=low, high=high)
+        bent = self.bent.numpy()
+        return replace(
+            summary,
+            low=np.where(bent, np.nan, summary.low),
+            high=np.where(bent, np.nan, summary.high),
+        )
 
     def coordinate_summary(self, summary: Summary) -> Summary:
         if not len(self.bent_columns):

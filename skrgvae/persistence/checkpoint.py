@@ -49,7 +49,8 @@ def fingerprint(
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     for name, rows in sorted(sources.items()):
         if rows is not None:
-            digest.update(f"{name} {rows.dtype.str} {rows.n_rows} {rows.n_columns}".encode())
+            shape = f"{rows.n_rows} {rows.n_columns} {'sparse' * rows.is_sparse}"
+            digest.update(f"{name} {rows.dtype.str} {shape}".encode())
             for block in blocks_of(rows):
                 digest.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:32]

@@ -17,6 +17,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import reprlib
 import stat
 from collections.abc import Collection, Mapping
@@ -37,9 +38,10 @@ DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "BOOL": "|b1", "U8": "|u1"}
 MAX_DIMENSIONS = 8
 
 # What reading may take beside the bytes of the file, and what a header may take of it, in bytes
-# per character (by the widest ones in it, with copies) and per value of its JSON.
+# per character (with copies), more per character of a string with one beyond ASCII, and per value
+# of its JSON.
 SPARE_BYTES = 8_000_000
-BYTES_PER_CHARACTER = {False: 5, True: 20}  # by whether characters beyond ASCII may be in it
+BYTES_PER_CHARACTER, MORE_IN_WIDE_STRINGS = 5, 15
 BYTES_PER_VALUE = {b",": 100, b"[": 150, b"{": 350, b":": 150}
 
 
@@ -176,10 +178,23 @@ def _read_exactly(file: BufferedReader, size: int) -> NDArray[np.uint8]:
 def _check_header_cost(header: bytes | NDArray[np.uint8], size: int) -> None:
     """Refuse a header whose values would take more memory than the file may."""
     text = bytes(header)
-    cost = len(text) * BYTES_PER_CHARACTER[b"\\u" in text]
+    cost = len(text) * BYTES_PER_CHARACTER + _n_wide(text) * MORE_IN_WIDE_STRINGS
     cost += sum(text.count(mark) * weight for mark, weight in BYTES_PER_VALUE.items())
     if cost > size + SPARE_BYTES:
         raise ModelFileError("the header is too large beside the arrays")
+
+
+def _n_wide(text: bytes) -> int:
+    """Characters, at most, of the strings with characters beyond ASCII."""
+    if b"\\u" not in text:
+        return 0
+    # The content is JSON in a string of JSON: its own such characters have two backslashes. An odd
+    # number would make the string of all of it wide; `write` puts none there.
+    escapes = re.finditer(rb"(?<!\\)(\\+)u", text)
+    if any(len(found[1]) % 2 for found in escapes):
+        return len(text)
+    wide = (part for part in text.split(b'"') if b"\\u" in part)
+    return sum(len(part) - 6 * part.count(b"\\u") for part in wide)  # \\u00e4 is one
 
 
 def _parsed(text: bytes | str) -> dict[str, Any]:

@@ -69,7 +69,8 @@ CONTENT = {
 BOUNDS = {
     "rate": (0, 1),
     **dict.fromkeys(
-        ("spread", "bent_spread", "width", "mean_count", "input_unit", "frequency"), (0, np.inf)
+        ("spread", "bent_spread", "width", "mean_count", "input_unit", "frequency", "unit"),
+        (0, np.inf),
     ),
     "mean_total": (-np.finfo(float).tiny, np.inf),
     "running_variance": (-np.finfo(float).tiny, np.inf),
@@ -296,7 +297,9 @@ def _check_arrays(architecture: Architecture, arrays: Mapping[str, NDArray]) -> 
             want not in (None, have) for want, have in zip(shape, array.shape, strict=True)
         ):
             raise ValueError(f"array {name} has the shape {array.shape}, not {shape}")
-        if name != "training.history" and array.dtype != bool:  # epochs may have no finite bound
+        if name == "training.history":  # epochs may have no finite bound
+            continue
+        if array.size and array.dtype != bool:
             low, high = BOUNDS.get(name.rpartition(".")[2], (-np.inf, np.inf))
             # Without a temporary array; the smallest of values with a NaN among them is NaN.
             if not low < array.min() <= array.max() < high:

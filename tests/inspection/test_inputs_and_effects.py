@@ -235,6 +235,19 @@ def test_weights_do_not_depend_on_units_of_measurement(X, encoder):
     )
 
 
+@pytest.mark.parametrize("factor", [1e-200, 1e200])
+def test_weights_of_columns_of_any_magnitude(X, factor):
+    found = []
+    for unit in (1.0, factor):
+        rows = X.to_numpy() * unit
+        fitted = HierarchicalSparseEncoder((3,), max_iter=5, random_state=0).fit(rows)
+        found.append([unit_effects(fitted, None), unit_inputs(fitted, rows, None)])
+    for one, other in zip(*found, strict=True):
+        both = one.merge(other, on=["layer", "unit", "column"], suffixes=("", "_scaled"))
+        assert len(both) == len(one) == len(other) > 0
+        np.testing.assert_allclose(both["weight"], both["weight_scaled"], rtol=0.02, atol=0.02)
+
+
 @pytest.fixture(scope="module")
 def mixed():
     """A cause behind a category, a count and a number with holes, and a category of its own."""

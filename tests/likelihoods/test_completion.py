@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from skrgvae.data.summary import summarise
+from skrgvae.data.summary import some_rows, summarise
 from skrgvae.likelihoods import ColumnLikelihood
-from skrgvae.likelihoods.completion import MOST_CORRELATED, LinearCompletion
+from skrgvae.likelihoods.completion import MAX_ROWS, MOST_CORRELATED, LinearCompletion
 
 
 def columns_in_step(n_rows=200):
@@ -192,3 +192,30 @@ def test_only_linear_laws_have_deviations_added_by_impute():
     error = np.abs(imputed[:, 0].numpy() - table[:5, 0]).max()
     assert error < 0.5 * np.abs(table[:5, 0]).max()
     torch.testing.assert_close(imputed[:, 1], plain[:, 1])
+
+
+@pytest.mark.parametrize("size", [1e3, 1e6])
+def test_a_spike_in_a_row_that_is_not_drawn_spoils_nothing(size):
+    table = columns_in_step(3 * MAX_ROWS)
+    likelihood = ColumnLikelihood(["gaussian"] * 4, [0] * 4, [])
+    drawn = some_rows(np.arange(len(table)), MAX_ROWS)
+    spiked = table.copy()
+    spiked[np.setdiff1d(np.arange(len(table)), drawn)[0], 0] = size
+    likelihood.set_statistics(summarise([spiked]))
+    likelihood.eval()
+    rows = without_first(table[drawn[:100]])
+    filled = likelihood.completion.fill(rows).numpy()
+    error = np.sqrt(np.mean((filled[:, 0] - table[drawn[:100], 0]) ** 2))
+    assert error < 0.2 * table[:, 0].std()
+
+
+def test_further_rows_open_the_range_a_step_at_a_time():
+    table = columns_in_step()
+    completion = completion_of(table)
+    low, high = completion.low.clone(), completion.high.clone()
+    completion.extend([summarise([table + 0.5])])
+    torch.testing.assert_close(completion.high, high + 0.5)
+    torch.testing.assert_close(completion.low, low)
+    far = high + 0.5 - low
+    completion.extend([summarise([np.vstack([table, np.full((1, 4), 1e12)])])])
+    torch.testing.assert_close(completion.high, high + 0.5 + far)

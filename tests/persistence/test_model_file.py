@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 
 import skrgvae
 from skrgvae import HierarchicalSparseEncoder, ModelFileError
+from skrgvae.likelihoods.completion import MOST_CORRELATED
 
 MODELS = Path(__file__).parent / "models"
 SMALL = {"layer_sizes": (5, 3), "max_iter": 2, "batch_size": 20, "random_state": 0}
@@ -238,6 +239,20 @@ def test_a_file_of_the_papers_size(tmp_path):
     assert (tmp_path / "model").stat().st_size < 1.05 * weights
 
 
+def test_more_columns_than_are_completed(tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, MOST_CORRELATED + 1))
+    fitted = HierarchicalSparseEncoder((3,), max_iter=1, random_state=0).fit(X)
+    assert state(reloaded(fitted, tmp_path)) == state(fitted)
+
+
+@pytest.mark.parametrize("word", ["sensor", "größe", "传感器"])
+def test_many_names_of_all_alphabets(word, tmp_path):
+    names = [f"{word}_{number:05d}" for number in range(3000)]
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3000)), columns=names)
+    fitted = HierarchicalSparseEncoder((3,), max_iter=1, random_state=0).fit(X)
+    assert reloaded(fitted, tmp_path).feature_names_in_.tolist() == names
+
+
 def test_a_model_of_a_gpu_opens_without_one(tmp_path):
     fitted = encoder().fit(BITS)
     expected = fitted.transform(BITS)
@@ -378,6 +393,7 @@ HOSTILE = {
         "running_variance holds values that no",
     ),
     "a spread of 0": (array("likelihood.families.1.spread", 0), "spread holds values that no"),
+    "a unit of 0": (array("likelihood.completion.unit", 0), "unit holds values that no"),
     "a rate of 1": (array("likelihood.families.0.rate", 1), "rate holds values that no"),
     "a missing array": (without("top_down.top.loc"), r"lacks \['top_down\.top\.loc'\]"),
     "no history": (without("training.history"), r"lacks \['training\.history'\]"),
