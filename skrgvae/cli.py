@@ -279,13 +279,14 @@ def _pilot(arguments: argparse.Namespace) -> None:
     )
 
     with nullcontext() if arguments.quiet else _Progress(sys.stderr) as progress:
-        X, y, source = _data(arguments)
+        X, y, names, source = _data(arguments)
 
         from skrgvae.pilot import run_pilot
 
         result = run_pilot(
             X,
             y,
+            feature_names=names,
             quick=arguments.quick,
             search=arguments.search,
             score=arguments.score,
@@ -307,7 +308,13 @@ def _pilot(arguments: argparse.Namespace) -> None:
         if page_file is not None:
             write_atomically(page_file, page(record, arguments.lang).encode())
     finally:  # the work was done, whatever became of the files
-        print(text(record, arguments.lang))
+        _show(text(record, arguments.lang))
+
+
+def _show(report: str) -> None:
+    """Print what a console may not have all characters for: the work is done by then."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(report.encode(encoding, "replace").decode(encoding))
 
 
 def _payoff(arguments: argparse.Namespace) -> Payoff | None:
@@ -367,20 +374,21 @@ def _transform(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: {features.shape[0]} rows, {features.shape[1]} features")
 
 
-def _data(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    """X, y, and where they come from."""
+def _data(arguments: argparse.Namespace) -> tuple[Any, Any, list[str] | None, dict[str, Any]]:
+    """X, y, the names of the columns in the file, and where they come from."""
     if arguments.data is None:
         from sklearn.datasets import load_digits
 
         X, y = load_digits(return_X_y=True)
         # Shares of full ink, which the encoder models as such.
-        return X / 16, y, {"data": "scikit-learn's digits", "target": "digit", "dropped": []}
+        source = {"data": "scikit-learn's digits", "target": "digit", "dropped": []}
+        return X / 16, y, None, source
 
     from skrgvae.tables import read_table
 
     table = read_table(arguments.data, arguments.target, arguments.drop)
     source = {"data": arguments.data, "target": table.target, "dropped": arguments.drop}
-    return table.X, table.y, source
+    return table.X, table.y, table.feature_names, source
 
 
 class _Progress:

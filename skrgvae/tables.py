@@ -174,6 +174,11 @@ def write_features(path: str | Path, features: np.ndarray, names: Sequence[str])
     write_atomically(path, file.getvalue())
 
 
+def drop_option(name: str) -> str:
+    """What leaves a column out on the command line."""
+    return f"--drop{'=' if name.startswith('-') else ' '}{shlex.quote(name)}"
+
+
 def ending_of(path: str | Path) -> str:
     """Which of the endings that say what a file is a path has."""
     for ending in _ENDINGS:
@@ -211,9 +216,27 @@ def _read_frame(function: str, file: IO[bytes], **options: Any) -> tuple[dict[st
         import pandas as pd
 
         frame = getattr(pd, function)(file, **options)
+        if function == "read_csv" and not isinstance(frame.index, pd.RangeIndex):
+            frame = _with_all_fields(frame, file, options)
     columns = {str(name): _without_decimals(column) for name, column in frame.items()}
     _check_separators(columns)
     return columns, None
+
+
+def _with_all_fields(frame: Any, file: IO[bytes], options: dict[str, Any]) -> Any:
+    """A csv file whose rows have more fields than its header, the others being empty.
+
+    pandas takes the first fields for an index, and everything else moves aside.
+    """
+    import pandas as pd
+
+    names = [str(name) for name in frame.columns]
+    extra = [f"field {len(names) + 1 + n}" for n in range(frame.index.nlevels)]
+    file.seek(0)
+    whole = pd.read_csv(file, header=0, names=[*names, *extra], **options)
+    if whole[extra].notna().any(axis=None):
+        raise TableError(f"rows have {len(extra)} fields more than the header has names")
+    return whole[names]
 
 
 def _without_decimals(column: Any) -> Any:
@@ -313,7 +336,7 @@ def _check_usable(columns: dict[str, Any]) -> None:
         lines[_MAX_LISTED:] = [f"  and {len(lines) - _MAX_LISTED} more"]
         options = "--drop NAME for each"
     else:
-        options = " ".join(f"--drop {shlex.quote(name)}" for name in problems)
+        options = " ".join(map(drop_option, problems))
     raise TableError(
         "\n".join(
             [
@@ -350,12 +373,22 @@ def _problem_of_text(column: Any) -> str | None:
     others = [value for value in values if not isinstance(value, str | Number | np.bool_)]
     if others:
         return f"values of the type {type(others[0]).__name__}"
-    odd = values[pd.to_numeric(values.astype(str), errors="coerce").isna().to_numpy()]
+    words = values.astype(str)
+    with_commas = words[words.str.contains(",", regex=False).to_numpy()]
+    if len(with_commas) and _are_numbers(words.str.replace(",", "")).mean() > 1 - _ODD_SHARE:
+        return f"numbers with commas, such as {with_commas.iloc[0]!r}"
+    odd = values[~_are_numbers(words)]
     if len(odd) == 0:
         return "numbers written as text"
     if len(odd) < _ODD_SHARE * len(values):
         return f"numbers, but for entries such as {odd.iloc[0]!r}"
     return None
+
+
+def _are_numbers(words: Any) -> np.ndarray:
+    import pandas as pd
+
+    return pd.to_numeric(words, errors="coerce").notna().to_numpy()
 
 
 def _numbers(column: Any) -> np.ndarray:
@@ -367,7 +400,9 @@ def _numbers(column: Any) -> np.ndarray:
 
 def _class_labels(column: Any, name: str) -> np.ndarray:
     """The target as whole numbers, fractions or strings of which there are few."""
-    if column.dtype.kind in "iuf":
+    if column.dtype.kind in "iu" and not getattr(column, "hasnans", False):
+        labels, fractional = np.asarray(column, dtype=np.int64), False
+    elif column.dtype.kind in "iuf":
         labels = _numbers(column)
         if not np.isfinite(labels).all():
             raise TableError(f"target column {name!r} has missing or infinite values")
@@ -375,7 +410,10 @@ def _class_labels(column: Any, name: str) -> np.ndarray:
         labels = labels if fractional else labels.astype(np.int64)
     else:
         if not isinstance(column, np.ndarray) and column.isna().any():
-            raise TableError(f"target column {name!r} has missing values")
+            raise TableError(
+                f"target column {name!r} has missing values (csv files: also words such as NA and"
+                " None)"
+            )
         labels, fractional = np.asarray(column).astype(str), False
     n_classes, limit = (
         np.unique(labels).size,

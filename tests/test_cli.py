@@ -15,7 +15,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 from skrgvae import HierarchicalSparseEncoder, __version__, pilot
-from skrgvae.cli import main
+from skrgvae.cli import _show, main
 from skrgvae.tables import TableError, read_features, read_table
 
 NAMES = ["sepal length", "sepal width", "petal length", "petal width"]
@@ -133,6 +133,10 @@ def with_holes(values, rows, hole):
     [
         (with_holes(X[:, 0].astype(str), [5], "?"), r"colour: numbers, but for .* such as '\?'"),
         (X[:, 0].astype(str), "colour: numbers written as text"),
+        (
+            np.char.replace(X[:, 0].astype(str), ".", ","),
+            "colour: numbers with commas, such as '5,1'",
+        ),
         (with_holes(X[:, 0], [3], -np.inf), "colour: 1 infinite"),
         (pd.date_range("2024-01-01", periods=150), "colour: dates or times"),
         ([datetime.date(2024, 1, 1)] * 150, "colour: values of the type date"),
@@ -182,6 +186,45 @@ def test_columns_that_are_separated_otherwise(frame, tmp_path, mark):
     frame.to_csv(tmp_path / "a.csv", index=False, sep=mark)
     with pytest.raises(TableError, match=r"there is one column, .* separated by commas, not"):
         read_features(tmp_path / "a.csv")
+
+
+def test_empty_fields_behind_the_last_name(tmp_path):
+    (tmp_path / "a.csv").write_text("a,label,b\n0.5,x,1,\n0.25,y,2,\n")
+    table = read_table(tmp_path / "a.csv", "label")
+    assert table.y.tolist() == ["x", "y"]
+    np.testing.assert_array_equal(table.X, [[0.5, 1], [0.25, 2]])
+    (tmp_path / "b.csv").write_text("a,label,b\n0.5,x,1,3\n0.25,y,2,\n")
+    with pytest.raises(TableError, match="rows have 1 fields more than the header has names"):
+        read_table(tmp_path / "b.csv", "label")
+
+
+def test_large_whole_numbers_are_different_classes(tmp_path):
+    np.savez(tmp_path / "a.npz", X=X[:4], y=np.array([2**53, 2**53 + 1, 0, 1]))
+    assert np.unique(read_table(tmp_path / "a.npz").y).size == 4
+
+
+def test_columns_of_arrays_keep_their_positions_in_the_file(tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(0)
+    y = np.arange(100) % 2
+    np.save(tmp_path / "a.npy", np.column_stack([y, rng.normal(size=(100, 2)), y]))
+    asked = []
+
+    def run_pilot(*args, feature_names, **options):
+        asked.append(feature_names)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(pilot, "run_pilot", run_pilot)
+    assert main(["pilot", str(tmp_path / "a.npy"), "--target", "0", "--drop", "1"]) == 2
+    assert asked == [["2", "3"]]
+    capsys.readouterr()
+
+
+def test_a_console_may_lack_characters(monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    _show("a gain of \N{MINUS SIGN}0.1\N{NO-BREAK SPACE}%")
+    console.flush()
+    assert console.buffer.getvalue().split() == [b"a", b"gain", b"of", b"?0.1\xa0%"]
 
 
 def test_the_labels_of_an_npz_file_have_a_name(tmp_path):

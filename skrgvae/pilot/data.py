@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
+from skrgvae.data.cells import is_missing
 from skrgvae.pilot.records import SetAside
 
 # All components would do PCA no favour: the classifier sees standardised inputs, which blows the
@@ -79,7 +81,7 @@ def take(X: Any, index: NDArray[np.intp]) -> Any:
     return X.iloc[index] if hasattr(X, "iloc") else X[index]
 
 
-def check_data(X: Any, y: Any) -> Data:
+def check_data(X: Any, y: Any, feature_names: Sequence[str] | None = None) -> Data:
     """Validate a table and its target.
 
     Parameters
@@ -89,13 +91,18 @@ def check_data(X: Any, y: Any) -> Data:
         Cells may be missing.
     y : array-like of shape (n_rows,)
         Class labels.
+    feature_names : sequence of str, default=None
+        Of the columns of an array; None: their positions.
 
     Raises
     ------
     ValueError
-        If there is nothing to compare: a single class, or no column that varies.
+        If there is nothing to compare: a single class, or no column that varies; if a label is
+        missing.
     """
     y = column_or_1d(y)
+    if any(map(is_missing, y.tolist())):
+        raise ValueError("the target has missing values: leave these rows out")
     frame = hasattr(X, "iloc")
     if not frame:
         X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
@@ -110,7 +117,7 @@ def check_data(X: Any, y: Any) -> Data:
         names = [str(name) for name in X.columns]
     else:
         categorical, set_aside = np.zeros(X.shape[1], dtype=bool), ()
-        names = [str(position) for position in range(X.shape[1])]
+        names = [str(name) for name in feature_names or range(X.shape[1])]
     data = Data(X, codes, classes, names, categorical, set_aside)
     if all(is_constant(data.column(position)) for position in range(len(names))):
         raise ValueError("every column of X is constant: there is nothing to learn from")

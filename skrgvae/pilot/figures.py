@@ -40,6 +40,7 @@ def lines(
     """
     low = min(y - e for name in series for y, e in zip(series[name], spreads[name], strict=True))
     high = max(y + e for name in series for y, e in zip(series[name], spreads[name], strict=True))
+    low, high = _apart(low, high)
     ticks = _ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     plot = HEIGHT - _TOP - _BOTTOM
@@ -90,6 +91,7 @@ def intervals(
     """
     low = min(0.0, *(interval["low"] for _, interval, _ in rows))
     high = max(smallest, *(interval["high"] for _, interval, _ in rows))
+    low, high = _apart(low, high)
     margin = 0.08 * (high - low)
     low, high = low - margin, high + margin
     height = len(rows) * _ROW + 46
@@ -164,6 +166,11 @@ def _mark(name, x, y, value):
         corners = f"{x:.1f},{y - 5:.1f} {x + 5:.1f},{y + 4:.1f} {x - 5:.1f},{y + 4:.1f}"
         return f'<polygon class="mark {name}" points="{corners}"{data}/>'
     return f'<circle class="mark {name}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"{data}/>'
+
+
+def _apart(low: float, high: float) -> tuple[float, float]:
+    """Ends of an axis, also where all values are equal."""
+    return (low, high) if high > low else (low - 0.05, high + 0.05)
 
 
 def _ticks(low: float, high: float, most: int = 6) -> list[float]:

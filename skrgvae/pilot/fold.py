@@ -76,8 +76,10 @@ def study_fold(data: Data, task: Task) -> dict[str, Any]:
     return fold
 
 
-def draw_stratified(y: NDArray[np.integer], size: int, rng: np.random.RandomState) -> Any:
-    """Positions of `size` rows, in proportion to the classes but at least one of each.
+def draw_stratified(
+    y: NDArray[np.integer], size: int, rng: np.random.RandomState, least: int = 1
+) -> Any:
+    """Positions of `size` rows, in proportion to the classes but at least some of each.
 
     Every row is placed at (its random rank within its class) / (rows of the class); the rows
     placed first are drawn.
@@ -88,6 +90,8 @@ def draw_stratified(y: NDArray[np.integer], size: int, rng: np.random.RandomStat
         Codes from 0.
     size : int
     rng : numpy.random.RandomState
+    least : int, default=1
+        Rows of every class at least, or all it has.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def draw_stratified(y: NDArray[np.integer], size: int, rng: np.random.RandomStat
     counts = np.bincount(y)
     rank = np.arange(y.size) - np.repeat(np.cumsum(counts) - counts, counts)
     place = np.empty(y.size)
-    place[by_class] = rank / np.repeat(counts, counts)
+    place[by_class] = np.where(rank < least, 0.0, rank / np.repeat(counts, counts))
     return order[np.argsort(place[order], kind="stable")[:size]]
 
 

@@ -348,30 +348,9 @@ def _value(say):
         for one in value["worths"]
     ]
     head = [say.words[f"value.{name}"] for name in ("money", "alarms", "precision", "recall")]
-    ours, other = (value["worths"][value[name]] for name in ("best", "reference"))
-    difference = value["difference"]
     return _section(
         say.words["value"],
-        _p(
-            say.say(
-                "value.text",
-                positive=_name(value["positive"]),
-                gain=say.money(value["gain"]),
-                cost=say.money(value["cost"]),
-            )
-        ),
-        _p(
-            say.say(
-                "value.difference",
-                ours=say.words[f"classifier.{ours['classifier']}"],
-                other=say.combination(other["features"], other["classifier"]),
-                difference=say.money(difference["mean"]),
-                low=say.money(difference["low"]),
-                high=say.money(difference["high"]),
-                always=say.money(value["always"]),
-                confidence=say.share(say.record["settings"]["confidence"]),
-            )
-        ),
+        *map(_p, say.worth()),
         _table(["", *head], rows),
     )
 

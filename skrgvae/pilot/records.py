@@ -55,7 +55,8 @@ class Leak:
 
     `kind` is "alone" where a small tree on this column alone tells the classes apart, with
     `balanced_accuracy` on rows it has not seen. It is "value" where all `n_rows` rows with one
-    `value` of the column are of one class, `klass`, which is not the common one.
+    `value` of the column are of one class, `klass`, and "known" where all rows are in which the
+    column is not missing; both more than chance would allow.
     """
 
     column: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from skrgvae.tables import drop_option
 
 
 class Sentences:
@@ -139,12 +140,38 @@ class Sentences:
             if leak["kind"] == "alone":
                 filled["accuracy"] = self.number(leak["balanced_accuracy"])
             else:
-                filled["value"], filled["klass"] = map(self.name, (leak["value"], leak["klass"]))
+                filled["klass"] = self.name(leak["klass"])
                 filled["n"] = self.number(leak["n_rows"], 0)
+            if leak["kind"] == "value":
+                filled["value"] = self.name(leak["value"])
             found.append(self.say(f"leaks.{leak['kind']}", **filled))
         return found
+
+    def worth(self) -> list[str]:
+        """What alarms bring, and what the features add to it."""
+        value = self.record["value"]
+        ours, other = (value["worths"][value[name]] for name in ("best", "reference"))
+        difference = value["difference"]
+        return [
+            self.say(
+                "value.text",
+                positive=self.name(value["positive"]),
+                gain=self.money(value["gain"]),
+                cost=self.money(value["cost"]),
+            ),
+            self.say(
+                "value.difference",
+                ours=self.words[f"classifier.{ours['classifier']}"],
+                other=self.combination(other["features"], other["classifier"]),
+                difference=self.money(difference["mean"]),
+                low=self.money(difference["low"]),
+                high=self.money(difference["high"]),
+                always=self.money(value["always"]),
+                confidence=self.share(self.record["settings"]["confidence"]),
+            ),
+        ]
 
     def drop_options(self) -> str:
         """What to add to the command, so that these columns are left out."""
         leaks = self.record["data"]["leaks"]
-        return " ".join(f"--drop {shlex.quote(leak['column'])}" for leak in leaks)
+        return " ".join(drop_option(leak["column"]) for leak in leaks)

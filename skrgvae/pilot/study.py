@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -55,6 +56,7 @@ def run_pilot(
     X: Any,
     y: Any,
     *,
+    feature_names: Sequence[str] | None = None,
     quick: bool = False,
     search: bool = False,
     labels: Sequence[int] = (100, 1000),
@@ -87,8 +89,11 @@ def run_pilot(
         be missing. Text columns that name the rows are left out.
     y : array-like of shape (n_samples,)
         Class labels; every class needs at least `n_splits` rows.
+    feature_names : sequence of str, default=None
+        Of the columns of an array; None: their positions. A data frame has its own.
     quick : bool, default=False
-        A first look: at most 10,000 rows, drawn in proportion to the classes, and about 1,000
+        A first look: at most 10,000 rows, drawn in proportion to the classes (with the rows of the
+        rarest that folds need), and about 1,000
         steps of training.
     search : bool, default=False
         Whether every fold first searches the encoder's layer sizes, by successive halving within
@@ -146,17 +151,18 @@ def run_pilot(
     True
     """
     started = perf_counter()
-    data = check_data(X, y)
+    data = check_data(X, y, feature_names)
     rng = check_random_state(random_state)
     split_seed, draw_seed, *fold_seeds = rng.randint(
         2**31 - 1, size=2 + n_splits * n_repeats
     ).tolist()
     n_given = data.y.size
     if quick and n_given > _QUICK_ROWS:
-        drawn = draw_stratified(data.y, _QUICK_ROWS, np.random.RandomState(draw_seed))
+        rng_of_draw = np.random.RandomState(draw_seed)
+        drawn = draw_stratified(data.y, _QUICK_ROWS, rng_of_draw, _least(n_splits, payoff))
         data = data.drawn(np.sort(drawn))
     positive = _positive(data, payoff)
-    _check_parameters(data, labels, score, n_splits, n_repeats, payoff)
+    _check_parameters(data, labels, score, smallest_gain, n_splits, n_repeats, payoff)
     encoder = _encoder(encoder, quick, data.y.size)
     n_train = int(data.y.size * (1 - 1 / n_splits))
     settings = Settings(
@@ -226,15 +232,14 @@ def _encoder(encoder, quick, n_rows):
     return encoder.set_params(max_iter=min(max(epochs, 1), _MOST_EPOCHS))
 
 
-def _check_parameters(data, labels, score, n_splits, n_repeats, payoff):
+def _check_parameters(data, labels, score, smallest_gain, n_splits, n_repeats, payoff):
     """Refuse what the data can't give."""
     counts = np.bincount(data.y)
     if n_splits < 2:
         raise ValueError(f"n_splits must be at least 2. Got {n_splits}.")
     if n_repeats < 1:
         raise ValueError(f"n_repeats must be at least 1. Got {n_repeats}.")
-    # Alarms need an inner cross-validation within the training rows.
-    least = n_splits if payoff is None else max(n_splits, 6)
+    least = _least(n_splits, payoff)
     if counts.min() < least:
         rare = ", ".join(
             f"{name} ({count})"
@@ -250,8 +255,16 @@ def _check_parameters(data, labels, score, n_splits, n_repeats, payoff):
             f"labels must be at least the number of classes, {data.classes.size}. Got"
             f" {min(labels)}."
         )
+    if not 0 <= smallest_gain < np.inf:
+        raise ValueError(f"smallest_gain must be a number from 0 on. Got {smallest_gain!r}.")
     if score not in ("auto", *DECIDING):
         raise ValueError(f"score must be 'auto' or one of {DECIDING}. Got {score!r}.")
+
+
+def _least(n_splits: int, payoff: Payoff | None) -> int:
+    """Rows that every class must have."""
+    # Alarms need an inner cross-validation within the training rows.
+    return n_splits if payoff is None else max(n_splits, 6)
 
 
 def _positive(data: Data, payoff: Payoff | None) -> int | None:
@@ -287,7 +300,8 @@ def _kept_fold(data: Data, task: Task, folder: Path) -> dict[str, Any]:
     """A fold from its file; or studied, and then kept there."""
     file = folder / f"fold-{_fingerprint(data, task)}.json"
     if file.is_file():
-        return json.loads(file.read_bytes())
+        with suppress(ValueError):  # a damaged one is studied anew
+            return json.loads(file.read_bytes())
     encoder = clone(task.encoder)
     if encoder.checkpoint is None:
         encoder.set_params(checkpoint=str(folder / "checkpoints"))

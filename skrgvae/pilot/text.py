@@ -25,17 +25,23 @@ def text(record: Mapping[str, Any], language: str = "en") -> str:
     say = Sentences(record, LANGUAGES[language])
     verdict = record["verdict"]
     source = record["source"]
+    data = record["data"]
+    counts = [("rows", data["n_rows"]), ("columns", data["n_columns"])]
+    if data["n_studied"] < data["n_rows"]:
+        counts.insert(1, ("studied", data["n_studied"]))
     parts = [
-        f"{source['data']}: {say.number(record['data']['n_rows'], 0)} {say.words['data.rows']}, "
-        f"{record['data']['n_columns']} {say.words['data.columns']}",
+        f"{source['data']}: "
+        + ", ".join(f"{say.number(n, 0)} {say.words[f'data.{what}']}" for what, n in counts),
         _filled([f"{say.words['verdict']}: {say.heading()}", say.reason()]),
     ]
-    leaks = record["data"]["leaks"]
+    leaks = data["leaks"]
     if leaks:
         parts.append("\n".join(say.leaks()))
     parts.append(_filled([say.advice()]) + (f"\n  {say.drop_options()}" if leaks else ""))
     if verdict["reason"] not in ("leak", "chance"):
         parts.append(_filled([say.compared(budget) for budget in verdict["budgets"]]))
+    if record["value"] is not None:
+        parts.append(_filled(say.worth()))
     parts.append(_scores(say))
     parts.append(_costs(say))
     return "\n\n".join(parts)

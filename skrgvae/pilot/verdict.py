@@ -23,11 +23,12 @@ def decide(interval: Interval, smallest_gain: float) -> str:
     Returns
     -------
     {"pays", "does_not_pay", "cannot_tell"}
-        All of the interval at or above the smallest gain, all of it below, or neither.
+        All of the interval at or above the smallest gain, and above zero; all of it below, or at
+        zero; or neither.
     """
-    if interval.low >= smallest_gain:
+    if interval.low >= smallest_gain and interval.low > 0:
         return PAYS
-    return DOES_NOT_PAY if interval.high < smallest_gain else CANNOT_TELL
+    return DOES_NOT_PAY if interval.high < smallest_gain or interval.high <= 0 else CANNOT_TELL
 
 
 def judge(scores: Sequence[Scores], leaks: Sequence[Leak], settings: Settings) -> Verdict:

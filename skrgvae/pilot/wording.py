@@ -43,7 +43,7 @@ ENGLISH = {
     "reason.chance": "No classifier is surely better than pure chance on these columns, so there "
     "is nothing that features could improve. The best AUC is {auc} above chance, with an interval "
     "from {low} to {high}.",
-    "reason.leak": "Some columns give the target away. All scores are too good for that reason, "
+    "reason.leak": "Some columns may give the target away. Then all scores are too good, "
     "and say nothing about the features.",
     "compared": "With {labels}: encoder ({classifier}) {ours}, best without it ({reference}) "
     "{other}, difference {difference}, between {low} and {high}.",
@@ -70,7 +70,8 @@ ENGLISH = {
     "data.constant": "constant columns",
     "data.classes": "Classes",
     "data.positive": "The positive class is {positive}.",
-    "data.drawn": "A quick look studies a draw of the rows that keeps the share of every class.",
+    "data.drawn": "A quick look studies a draw of the rows that keeps the share of every class, "
+    "and a few rows of the rarest.",
     "data.dropped": "Left out as asked",
     "data.set_aside": "Not studied",
     "data.identifier": "names or counts the rows",
@@ -79,6 +80,7 @@ ENGLISH = {
     "leaks.alone": "{column} alone tells the classes apart: balanced accuracy {accuracy} on rows "
     "not seen.",
     "leaks.value": "{column} = {value}: all {n} such rows are of class {klass}.",
+    "leaks.known": "{column} has a value in {n} rows, all of class {klass}.",
     "leaks.advice": "Is that known before the target is? If not, leave them out:",
     "leaks.none": "No column gives the target away.",
     # Comparison
@@ -194,7 +196,7 @@ JAPANESE = {
     "分割ごとのばらつきが大きく判断できません。",
     "reason.chance": "どの分類器も偶然より確実に良いとは言えず、特徴量で改善できる余地が"
     "見当たりません。最良のAUCは偶然より{auc}高く、区間は{low}から{high}です。",
-    "reason.leak": "目的変数を漏らしている列があります。そのためすべてのスコアが"
+    "reason.leak": "目的変数を漏らしている疑いのある列があります。その場合、すべてのスコアは"
     "実際より良く、特徴量の良し悪しを示しません。",
     "compared": "{labels}:エンコーダ({classifier}){ours}、エンコーダなしの最良({reference})"
     "{other}、差{difference}、区間{low}から{high}。",
@@ -220,7 +222,8 @@ JAPANESE = {
     "data.constant": "値が一定の列",
     "data.classes": "クラス",
     "data.positive": "陽性クラスは{positive}です。",
-    "data.drawn": "簡易評価では、クラスの比率を保って抽出した行を使います。",
+    "data.drawn": "簡易評価では、クラスの比率を保ち、ごく少ないクラスも数行は残して"
+    "抽出した行を使います。",
     "data.dropped": "指定により除いた列",
     "data.set_aside": "評価から除いた列",
     "data.identifier": "行の識別子または通し番号",
@@ -228,6 +231,7 @@ JAPANESE = {
     "leaks": "目的変数を漏らしている列",
     "leaks.alone": "{column}だけでクラスを判別できます(未知の行でのバランス正解率{accuracy})。",
     "leaks.value": "{column} = {value}の{n}行は、すべてクラス{klass}です。",
+    "leaks.known": "{column}に値がある{n}行は、すべてクラス{klass}です。",
     "leaks.advice": "目的変数より前に分かる値でしょうか。そうでなければ除いてください:",
     "leaks.none": "目的変数を漏らしている列は見つかりません。",
     # Comparison

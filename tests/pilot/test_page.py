@@ -7,7 +7,9 @@ import pytest
 from page_parts import parsed, rows, scale, section
 
 from skrgvae.pilot import page as page_module
+from skrgvae.pilot.figures import intervals, lines
 from skrgvae.pilot.page import page
+from skrgvae.pilot.sentences import Sentences
 from skrgvae.pilot.text import text
 from skrgvae.pilot.wording import LANGUAGES
 
@@ -24,6 +26,7 @@ REASONS = {
 LEAKS = [
     {"column": "a b", "kind": "value", "value": "1", "klass": "fault", "n_rows": 12},
     {"column": "copy", "kind": "alone", "balanced_accuracy": 0.991},
+    {"column": "-until", "kind": "known", "klass": "fault", "n_rows": 14},
 ]
 
 every_language = pytest.mark.parametrize("language", LANGUAGES)
@@ -369,7 +372,7 @@ def test_the_verdict_is_that_of_the_json(record, language, reason):
         for leak, item in zip(LEAKS, leaks[0].all("li"), strict=True):
             assert leak["column"] in item.text
             assert item.numbers == [leak.get("balanced_accuracy", leak.get("n_rows"))]
-        options = "--drop 'a b' --drop copy"
+        options = "--drop 'a b' --drop copy --drop=-until"
         assert options in leaks[0].text and options in text(record, language)
 
 
@@ -385,6 +388,26 @@ def test_the_text_has_every_score(record, language):
             if name in line and line.startswith(f"{one['n_labels']['mean']:.0f} ")
         )
         assert re.sub(r" {2,}", "  ", line).endswith("  ".join(figures))
+
+
+@every_language
+def test_the_text_says_what_alarms_bring(record, language):
+    def unwrapped(words):
+        return "".join(words.split())
+
+    sentences = Sentences(record, LANGUAGES[language]).worth()
+    assert all(unwrapped(each) in unwrapped(text(record, language)) for each in sentences)
+    record["value"] = None
+    assert unwrapped(sentences[0]) not in unwrapped(text(record, language))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_figures_of_equal_values(value):
+    series = {name: [value, value] for name in FEATURES}
+    drawn = lines(["1", "2"], "labels", series, {name: [0.0, 0.0] for name in FEATURES}, "title")
+    assert "nan" not in drawn
+    interval = {"mean": 0.0, "low": 0.0, "high": 0.0}
+    assert "nan" not in intervals([("all", interval, "does_not_pay")], 0.0, "no gain", "title")
 
 
 @every_language

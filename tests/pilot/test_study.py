@@ -13,8 +13,9 @@ from skrgvae import HierarchicalSparseEncoder
 from skrgvae.pilot import Payoff, fold, run_pilot
 from skrgvae.pilot.classifiers import fit_classifier
 from skrgvae.pilot.data import check_data, damaged
+from skrgvae.pilot.fold import draw_stratified
 from skrgvae.pilot.intervals import corrected_interval
-from skrgvae.pilot.leaks import find_leaks
+from skrgvae.pilot.leaks import _BY_CHANCE, _pure_values, find_leaks
 from skrgvae.pilot.records import Interval
 from skrgvae.pilot.scores import brier_score, calibration_error
 from skrgvae.pilot.verdict import decide
@@ -161,6 +162,13 @@ def test_many_classes_and_arrays():
         (lambda X, y: (np.ones((160, 2)), y), {}, "every column of X is constant"),
         (lambda X, y: (X[:-1], y), {}, "inconsistent numbers of samples"),
         (lambda X, y: (X[["heat"]] / 0, y), {}, "'heat' of X has infinite values"),
+        (lambda X, y: (X, y), {"smallest_gain": -0.1}, "smallest_gain must be a number from 0"),
+        (lambda X, y: (X, y), {"smallest_gain": np.nan}, "smallest_gain must be a number from 0"),
+        (
+            lambda X, y: (X, np.where(np.arange(160) == 3, None, y.astype(object))),
+            {},
+            "the target has missing values",
+        ),
     ],
 )
 def test_what_can_not_be_compared_is_refused(table, change, options, message):
@@ -193,6 +201,14 @@ def test_corrected_interval_is_the_t_interval_without_overlap():
 )
 def test_decisions(low, high, decision):
     assert decide(Interval((low + high) / 2, low, high), smallest_gain=0.01) == decision
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "decision"),
+    [(0.0, 0.0, "does_not_pay"), (0.0, 0.1, "cannot_tell"), (0.01, 0.1, "pays")],
+)
+def test_no_gain_does_not_pay(low, high, decision):
+    assert decide(Interval((low + high) / 2, low, high), smallest_gain=0.0) == decision
 
 
 def test_brier_score_of_two_classes_is_scikit_learns():
@@ -248,6 +264,56 @@ def test_leaks_are_found_and_honest_columns_are_not():
     assert (copy.column, copy.kind) == ("copy", "alone")
     X, y = load_digits(return_X_y=True)
     assert find_leaks(check_data(X, y), seed=0) == ()
+
+
+def test_values_that_are_known_of_one_class_only():
+    rng = np.random.default_rng(0)
+    y = (rng.uniform(size=2000) < 0.1).astype(int)
+    after = np.where(y * (rng.uniform(size=2000) < 0.5), rng.gamma(2.0, size=2000), np.nan)
+    honest = np.where(rng.uniform(size=2000) < 0.1, rng.gamma(2.0, size=2000), np.nan)
+    (leak,) = find_leaks(check_data(np.column_stack([honest, after]), y, ["a", "b"]), seed=0)
+    assert (leak.column, leak.kind, leak.klass) == ("b", "known", "1")
+    assert leak.n_rows == np.count_nonzero(~np.isnan(after))
+
+
+@pytest.mark.parametrize("n_ones", [499, 500, 501])
+def test_flags_of_a_common_class(n_ones):
+    y = np.repeat([0, 1], [1000 - n_ones, n_ones])
+    flag = np.zeros(1000)
+    flag[-250:] = 1
+    noise = np.random.default_rng(0).normal(size=1000)
+    (leak,) = find_leaks(check_data(np.column_stack([noise, flag]), y), seed=0)
+    assert (leak.column, leak.kind, leak.value, leak.n_rows) == ("1", "value", "1", 250)
+
+
+def test_chance_makes_no_leaks():
+    # Among 200 such columns, one table in seven has a value of one class.
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        y = (rng.uniform(size=400) < 0.48).astype(int)
+        X = np.zeros((400, 200))
+        for column in range(200):
+            X[rng.choice(400, 10, replace=False), column] = 1
+        data = check_data(X, y)
+        pure = [_pure_values(X[:, column], data)[0] for column in range(200)]
+        n_tried = 200 * 4
+        assert all(found is None or n_tried * found.chance > _BY_CHANCE for found in pure)
+
+
+def test_times_far_from_zero_can_tell_the_target():
+    y = np.random.default_rng(0).integers(0, 2, 400)
+    times = 1.7e9 + 20 * y + np.random.default_rng(1).normal(size=400)
+    (leak,) = find_leaks(check_data(times[:, None], y), seed=0)
+    assert leak.kind == "alone"
+
+
+def test_a_quick_look_keeps_rows_of_rare_classes():
+    y = np.zeros(30_000, dtype=int)
+    y[:12] = 1
+    for seed in range(20):
+        drawn = draw_stratified(y, 10_000, np.random.RandomState(seed), least=6)
+        assert len(np.unique(drawn)) == 10_000
+        assert y[drawn].sum() == 6
 
 
 @pytest.mark.parametrize("frame", [True, False])
