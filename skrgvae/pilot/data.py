@@ -149,7 +149,8 @@ def _usable_columns(X):
         if reason is not None:
             set_aside.append(SetAside(str(name), reason))
             continue
-        columns[name] = column.astype("float64") if numeric else column
+        # As categories, text stays text where some rows have none of it.
+        columns[name] = column.astype("float64" if numeric else "category")
         categorical.append(not numeric)
     if not columns:
         raise ValueError("no column of X can be studied: they are empty or name the rows")

@@ -162,7 +162,7 @@ def run_pilot(
         drawn = draw_stratified(data.y, _QUICK_ROWS, rng_of_draw, _least(n_splits, payoff))
         data = data.drawn(np.sort(drawn))
     positive = _positive(data, payoff)
-    _check_parameters(data, labels, score, smallest_gain, n_splits, n_repeats, payoff)
+    _check_parameters(data, labels, score, smallest_gain, confidence, n_splits, n_repeats, payoff)
     encoder = _encoder(encoder, quick, data.y.size)
     n_train = int(data.y.size * (1 - 1 / n_splits))
     settings = Settings(
@@ -232,7 +232,7 @@ def _encoder(encoder, quick, n_rows):
     return encoder.set_params(max_iter=min(max(epochs, 1), _MOST_EPOCHS))
 
 
-def _check_parameters(data, labels, score, smallest_gain, n_splits, n_repeats, payoff):
+def _check_parameters(data, labels, score, smallest_gain, confidence, n_splits, n_repeats, payoff):
     """Refuse what the data can't give."""
     counts = np.bincount(data.y)
     if n_splits < 2:
@@ -257,6 +257,8 @@ def _check_parameters(data, labels, score, smallest_gain, n_splits, n_repeats, p
         )
     if not 0 <= smallest_gain < np.inf:
         raise ValueError(f"smallest_gain must be a number from 0 on. Got {smallest_gain!r}.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be between 0 and 1. Got {confidence!r}.")
     if score not in ("auto", *DECIDING):
         raise ValueError(f"score must be 'auto' or one of {DECIDING}. Got {score!r}.")
 

@@ -164,6 +164,7 @@ def test_many_classes_and_arrays():
         (lambda X, y: (X[["heat"]] / 0, y), {}, "'heat' of X has infinite values"),
         (lambda X, y: (X, y), {"smallest_gain": -0.1}, "smallest_gain must be a number from 0"),
         (lambda X, y: (X, y), {"smallest_gain": np.nan}, "smallest_gain must be a number from 0"),
+        (lambda X, y: (X, y), {"confidence": 95}, "confidence must be between 0 and 1. Got 95"),
         (
             lambda X, y: (X, np.where(np.arange(160) == 3, None, y.astype(object))),
             {},
@@ -264,6 +265,14 @@ def test_leaks_are_found_and_honest_columns_are_not():
     assert (copy.column, copy.kind) == ("copy", "alone")
     X, y = load_digits(return_X_y=True)
     assert find_leaks(check_data(X, y), seed=0) == ()
+
+
+def test_text_that_few_rows_have(table):
+    X, y = table
+    note = pd.Series([None] * len(y), dtype=object)
+    note[[3, 70]] = ["late", "early"]
+    result = run_pilot(X.assign(note=note), y, encoder=small_encoder(), random_state=0, **FAST)
+    assert "note" not in {one.column for one in result.data.set_aside}
 
 
 def test_values_that_are_known_of_one_class_only():
