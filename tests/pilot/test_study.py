@@ -270,7 +270,7 @@ def test_leaks_are_found_and_honest_columns_are_not():
 def test_text_that_few_rows_have(table):
     X, y = table
     note = pd.Series([None] * len(y), dtype=object)
-    note[[3, 70]] = ["late", "early"]
+    note[[3, 5, 70, 71]] = ["late", "late", "early", "early"]
     result = run_pilot(X.assign(note=note), y, encoder=small_encoder(), random_state=0, **FAST)
     assert "note" not in {one.column for one in result.data.set_aside}
 
