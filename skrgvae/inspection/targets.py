@@ -74,9 +74,10 @@ def associations(encoder: Any, X: ArrayLike, y: ArrayLike, task: str = "auto") -
     target = column_or_1d(y)
     check_consistent_length(features, target)
     assert_all_finite(target, input_name="y")
-    missing = [row for row, value in enumerate(target) if is_missing(value)]
-    if target.dtype == object and missing:
-        raise ValueError(f"Input y has no entry in row {missing[0]}.")
+    if target.dtype == object:
+        row = next((row for row, value in enumerate(target) if is_missing(value)), None)
+        if row is not None:
+            raise ValueError(f"Input y has no entry in row {row}.")
     if task == "auto":
         is_number = type_of_target(target, input_name="y") == "continuous"
         task = "regression" if is_number else "classification"

@@ -99,20 +99,21 @@ class _Pure(NamedTuple):
 
 def _pure_values(codes: NDArray[np.float64], data: Data) -> tuple[_Pure | None, int]:
     """The value of a column that is least likely to be pure by chance, and how many were tried."""
-    values, which = np.unique(codes, return_inverse=True)
+    values, which = np.unique(codes, return_inverse=True)  # NaN is one of them
     missing = np.isnan(codes)
-    signs = [missing, ~missing] if missing.any() and not missing.all() else []
-    n_signs = len(signs)
+    signs = [(~missing, True)] if missing.any() and not missing.all() else []
     if values.size <= _MAX_VALUES:
-        signs += [which == place for place in range(values.size)]
+        signs += [(which == place, False) for place in range(values.size)]
+    elif signs:
+        signs.append((missing, False))
     share = np.bincount(data.y, minlength=data.classes.size) / data.y.size
     best = None
-    for number, sign in enumerate(signs):
+    for sign, is_known in signs:
         rows = np.flatnonzero(sign)
         klass = data.y[rows[0]]
         if len(rows) < _LEAST_PURE_ROWS or (data.y[rows] != klass).any():
             continue
-        pure = _Pure(rows, int(klass), float(share[klass] ** len(rows)), number == 1 < n_signs)
+        pure = _Pure(rows, int(klass), float(share[klass] ** len(rows)), is_known)
         best = pure if best is None or pure.chance < best.chance else best
     return best, len(signs) * data.classes.size
 
