@@ -278,10 +278,14 @@ def _positive(data: Data, payoff: Payoff | None) -> int | None:
                 f"the target has no class {payoff.positive!r}; there are {', '.join(names)}"
             )
         return names.index(payoff.positive)
-    if data.classes.size == 2:
-        return int(np.argmin(np.bincount(data.y)))
-    if payoff is not None:
-        raise ValueError("with more than two classes it must be said which one alarms are for")
+    counts = np.bincount(data.y)
+    if payoff is not None and (len(counts) > 2 or counts[0] == counts[1]):
+        raise ValueError(
+            "with more than two classes, or as many rows of both, it must be said which one alarms"
+            " are for"
+        )
+    if len(counts) == 2:
+        return int(np.argmin(counts))
     return None
 
 

@@ -159,6 +159,7 @@ def test_many_classes_and_arrays():
         (lambda X, y: (X, y), {"n_repeats": 0}, "n_repeats must be at least 1. Got 0"),
         (lambda X, y: (X, y), {"score": "luck"}, "score must be 'auto' or one of"),
         (lambda X, y: (X, y), {"payoff": Payoff(1, 1, "lost")}, "no class 'lost'"),
+        (lambda X, y: (X, np.repeat(["a", "b"], 80)), {"payoff": Payoff(1, 1)}, "as many rows"),
         (lambda X, y: (np.ones((160, 2)), y), {}, "every column of X is constant"),
         (lambda X, y: (X[:-1], y), {}, "inconsistent numbers of samples"),
         (lambda X, y: (X[["heat"]] / 0, y), {}, "'heat' of X has infinite values"),
