@@ -8,6 +8,7 @@ import json
 import math
 import re
 from pathlib import Path
+from statistics import stdev
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "examples" / "results"
@@ -143,8 +144,7 @@ def _gain(mine, theirs):
     if len(gains) < 2:
         return "not run"
     means = [mean(found) for found in gains.values()]
-    spread = math.sqrt(mean([(value - mean(means)) ** 2 for value in means]))
-    error = spread / math.sqrt(len(means) - 1)
+    error = stdev(means) / math.sqrt(len(means))
     return f"{mean(means):+.3f} ± {error:.3f} ({len(means)} draws)"
 
 

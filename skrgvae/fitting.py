@@ -223,7 +223,7 @@ def train_on(
         # What made a step of an earlier call useless, as a junk cell may, is over.
         state = {**progress.trainer, "rate_factor": 1.0}
         if progress.optimizer != plan.optimizer:  # moments of the other one mean something else
-            state = {**state, "optimizer": {}}
+            state["optimizer"] = {}
         trainer.load_state(state)
         average.load_state(progress.average)
     epoch = trainer.epoch(rows)

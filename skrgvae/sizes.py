@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skrgvae.data.summary import Summary
+from skrgvae.data.summary import Summary, some_rows
 
 # Rows that the dimension is taken from: more change it little, and would take longer.
 MAX_ROWS = 2000
@@ -62,10 +62,7 @@ def effective_dimension(table: NDArray[np.floating]) -> float:
     .. [1] P. Gao, E. Trautmann, B. Yu, G. Santhanam, S. Ryu, K. Shenoy, S. Ganguli (2017). A
        Theory of Multineuronal Dimensionality, Dynamics and Measurement. bioRxiv 214262.
     """
-    rows = np.arange(len(table))
-    if len(table) > MAX_ROWS:  # drawn, as evenly spaced ones could meet a period of the data
-        rows = np.random.default_rng(0).choice(len(table), MAX_ROWS, replace=False)
-    values = table[rows].astype(np.float64)
+    values = some_rows(table, MAX_ROWS).astype(np.float64)
     known = ~np.isnan(values)
     n_known = np.maximum(known.sum(axis=0), 1)
     values[~known] = 0.0

@@ -370,9 +370,11 @@ def _problem_of_text(column: Any) -> str | None:
     values = column.dropna()
     if not len(values) or isinstance(column.dtype, pd.CategoricalDtype):
         return None
-    others = [value for value in values if not isinstance(value, str | Number | np.bool_)]
-    if others:
-        return f"values of the type {type(others[0]).__name__}"
+    if values.dtype == object:  # dtypes of text hold nothing else
+        usable = str | Number | np.bool_
+        other = next((value for value in values if not isinstance(value, usable)), None)
+        if other is not None:
+            return f"values of the type {type(other).__name__}"
     words = values.astype(str)
     with_commas = words[words.str.contains(",", regex=False).to_numpy()]
     if len(with_commas) and _are_numbers(words.str.replace(",", "")).mean() > 1 - _ODD_SHARE:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from skrgvae.data.summary import Summary
 from skrgvae.likelihoods.correlation import expected_given_known, shrunk_correlation
-from skrgvae.likelihoods.family import DTYPE, within_reach
+from skrgvae.likelihoods.family import DTYPE, widen, within_reach
 
 # Coordinates of which a correlation is kept, and rows that it is taken from, at most.
 MOST_CORRELATED, MAX_ROWS = 1000, 2000
@@ -77,19 +77,12 @@ class LinearCompletion(nn.Module):
         self.correlation.copy_(shrunk_correlation(values, ~torch.isnan(rows)))
 
     def extend(self, parts: Sequence[Summary]) -> None:
-        """Take extremes of more rows in, block by block; NaN says nothing.
-
-        No further out than known values count: one broken sensor does not open the range.
-        """
-        if not parts:
-            return
-        low, high = (
-            torch.from_numpy(np.concatenate([getattr(part, name) for part in parts]))
-            for name in ("low", "high")
-        )
-        low, high = (within_reach(end, self.low, self.high) for end in (low, high))
-        self.low.copy_(torch.fmin(self.low, low))
-        self.high.copy_(torch.fmax(self.high, high))
+        """Take extremes of more rows in, block by block; NaN says nothing."""
+        if parts:
+            lowest, highest = (
+                np.concatenate([getattr(part, name) for part in parts]) for name in ("low", "high")
+            )
+            widen(self.low, self.high, lowest, highest)
 
     def fill(self, rows: Tensor) -> Tensor:
         """Coordinates of rows, NaN filled in around the means of all, inside the training values.

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skrgvae.data.summary import Summary, summarise
@@ -209,3 +211,17 @@ def within_reach(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """
     far = high - low
     return values.clamp(low - far, high + far)
+
+
+def widen(
+    low: Tensor, high: Tensor, lowest: NDArray[np.float64], highest: NDArray[np.float64]
+) -> None:
+    """Move ends out to those of more rows, in place; NaN says nothing.
+
+    No further than values count: one broken sensor does not open the range.
+    """
+    new_low, new_high = (
+        within_reach(torch.from_numpy(end), low, high) for end in (lowest, highest)
+    )
+    low.copy_(torch.fmin(low, new_low))
+    high.copy_(torch.fmax(high, new_high))

@@ -21,6 +21,7 @@ from skrgvae.likelihoods.family import (
     Observed,
     blank,
     softplus_parameter,
+    widen,
     within_reach,
 )
 from skrgvae.likelihoods.robust import spikes_stand_alone, without_outliers
@@ -100,11 +101,7 @@ class Gaussian(Family):
         self._find_bent()
 
     def extend(self, summary: Summary) -> Summary:
-        # No further out than values count: one broken sensor does not open the range.
-        ends = (torch.from_numpy(end) for end in (summary.low, summary.high))
-        low, high = (within_reach(end, self.low, self.high) for end in ends)
-        self.low.copy_(torch.fmin(self.low, low))
-        self.high.copy_(torch.fmax(self.high, high))
+        widen(self.low, self.high, summary.low, summary.high)
         # What is usual in a column with spikes is not moved by further ones.
         bent = self.bent.numpy()
         return replace(
