@@ -939,7 +939,7 @@ class HierarchicalSparseEncoder(
         families = resolve_likelihood(self.likelihood, auto, self._names(), tuple(FAMILIES))
         check_families(families.tolist(), summary, self._names())
         if previous is None:
-            marked = marked_columns(summary.rows)
+            marked = marked_columns(summary.distinct_rows)
         else:
             marked = previous.architecture.marked
         layer_sizes = self._layer_sizes(summary, previous)

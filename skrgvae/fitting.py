@@ -15,7 +15,7 @@ from skrgvae.data.summary import Summary
 from skrgvae.model import HeldOut, Model, score_rows
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.recipe import stands_on_rows
-from skrgvae.torch_modes import own_modes
+from skrgvae.torch_modes import own_modes, what_is_wrong_with
 from skrgvae.training import (
     Average,
     Epoch,
@@ -58,9 +58,7 @@ def resolve_device(name: str) -> str:
     """Name of the device to compute on; "auto" takes a CUDA device where there is one."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    if (error := what_is_wrong_with(name)) is not None:
         raise ValueError(
             f"device={name!r} can't be used on this machine ({error}). Use device='auto' or 'cpu'."
         ) from error

@@ -14,7 +14,7 @@ from torch import Tensor
 from skrgvae.data.sources import ArrayRows, Source
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.noise import normal_noise, row_keys
-from skrgvae.torch_modes import own_modes
+from skrgvae.torch_modes import own_modes, what_is_wrong_with
 
 # Rows in one piece at least: for a handful of rows the matrix products take another path, whose
 # rounding differs, and a row's features would depend on how many rows came with it.
@@ -458,8 +458,5 @@ def _device_of(module: Hierarchy) -> torch.device:
 
 
 def _usable_device(name: str) -> torch.device:
-    """The named device, or the CPU where a model that was trained on a GPU finds none."""
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        return torch.device("cpu")
-    return device
+    """The named device, or the CPU where a model that was trained on a GPU finds none like it."""
+    return torch.device("cpu" if what_is_wrong_with(name) else name)

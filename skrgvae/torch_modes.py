@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
+
+# Kinds of devices that products may be rounded on by `torch.autocast`.
+_ROUNDED = ("cpu", "cuda", "mps", "xpu")
 
 
 @contextmanager
@@ -17,8 +20,20 @@ def own_modes() -> Iterator[None]:
     A caller may stand in `torch.no_grad`, `inference_mode` or `autocast`, which are all set for
     the calling thread alone. Also a decorator.
     """
-    with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
+    with torch.inference_mode(False), torch.enable_grad(), ExitStack() as exact:
+        for kind in _ROUNDED:
+            if torch.is_autocast_enabled(kind):
+                exact.enter_context(torch.autocast(kind, enabled=False))
         yield
+
+
+def what_is_wrong_with(device: str) -> Exception | None:
+    """Why nothing can be computed on a device of this machine; None where something can."""
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        return error
+    return None
 
 
 _precision = threading.Lock()

@@ -27,6 +27,19 @@ def test_holes_by_chance_are_no_marks(share, make):
     assert found <= 5
 
 
+def test_copies_of_weighted_rows_are_no_evidence():
+    # As above: 10 tables more than 4 with 0.0001. With their copies counted, all had marks.
+    found = 0
+    for seed in range(10):
+        table = numbers(500, 10, seed)
+        lost = np.random.default_rng(100 + seed).random(table.shape) < 0.2
+        weights = np.where(np.arange(len(table)) % 10 == 0, 20.0, 1.0)
+        encoder = HierarchicalSparseEncoder((2,), max_iter=1, batch_size=500, random_state=0)
+        encoder.fit(without(table, lost), sample_weight=weights)
+        found += bool(encoder._model.architecture.marked)
+    assert found <= 4
+
+
 def test_holes_that_go_with_another_column_are():
     table = numbers()
     lost = np.zeros(table.shape, dtype=bool)

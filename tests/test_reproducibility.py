@@ -19,6 +19,7 @@ from sklearn.base import clone
 
 import skrgvae
 from skrgvae import HierarchicalSparseEncoder
+from skrgvae.torch_modes import own_modes
 
 FAMILIES = ["gaussian", "bernoulli"]
 
@@ -135,6 +136,18 @@ def test_what_the_caller_does_with_torch_changes_nothing(mode):
         states = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
         assert numbers_of_a_fit() == expected
         assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == states
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda", "mps", "xpu"])
+def test_no_kind_of_device_rounds_products(kind):
+    before = torch.is_autocast_enabled(kind)
+    torch.set_autocast_enabled(kind, True)
+    try:
+        with own_modes():
+            assert not torch.is_autocast_enabled(kind)
+        assert torch.is_autocast_enabled(kind)
+    finally:
+        torch.set_autocast_enabled(kind, before)
 
 
 def test_the_default_dtype_changes_nothing(request):

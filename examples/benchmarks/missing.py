@@ -21,10 +21,12 @@ the neighbours of all rows. `--seed` draws these rows, other than 0 also another
 and SECOM, and the cells that are removed.
 
 Methods. "mean": SimpleImputer. "knn": KNNImputer. "iterative": IterativeImputer with all other
-columns as predictors; "iterative100": with 100 of them, drawn by their correlation. All with
-scikit-learn's defaults otherwise, on numbers standardised by their known training entries (digits
-as they are) and one-hot categories, whose likeliest is the filled-in one; then PCA, to 95 % of the
-variance. "iterative_ordinal": the codes of the categories instead, rounded, and one-hot for the
+columns as predictors; "iterative100": with 100 of them, drawn by their correlation;
+"iterative_gram": with all, its regressions solved through the Gram matrix (gram_ridge.py), which
+gives the same numbers in a third of the time. All with scikit-learn's defaults otherwise, on
+numbers standardised by their known training entries (digits as they are) and one-hot categories,
+whose likeliest is the filled-in one; then PCA, to 95 % of the variance.
+"iterative_ordinal": the codes of the categories instead, rounded, and one-hot for the
 PCA only. (The one-hot columns of a category add up to 1, so that IterativeImputer predicts each of
 them from the first guess at the others, and stays at the most frequent category.)
 "encoder": HierarchicalSparseEncoder with its defaults, the table as it is, `impute` and
@@ -52,6 +54,7 @@ import pandas as pd
 import torch
 from feature_sets import SETS, FeatureSet, split
 from features import add_result, machine, read_results, versions
+from gram_ridge import GramRidge
 from probe import probe
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -246,6 +249,9 @@ def build(method, numbers, standardise, seed):
         "iterative100": lambda: IterativeImputer(
             random_state=seed, keep_empty_features=True, n_nearest_features=100
         ),
+        "iterative_gram": lambda: IterativeImputer(
+            GramRidge(), random_state=seed, keep_empty_features=True
+        ),
     }
     if method == "iterative_ordinal":
         return ByCodes(imputers["iterative"](), numbers, standardise)
@@ -350,7 +356,8 @@ def main(argv=None):
     parser.add_argument("--sets", nargs="+", choices=sets, default=sets)
     parser.add_argument("--mechanisms", nargs="+", default=["random", "high"])
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    choices = (*METHODS, "iterative_gram")
+    parser.add_argument("--methods", nargs="+", choices=choices, default=METHODS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="only print what is there")

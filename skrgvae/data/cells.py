@@ -56,7 +56,9 @@ class Column:
         if not self._is_object:
             if self.values.dtype.kind not in "biuf":
                 self._refuse(self.values.dtype.type)
-            return "numbers"
+            # A column of text that is empty in a chunk of a file is read as numbers.
+            empty = self.values.dtype.kind == "f" and np.isnan(self.values).all()
+            return "nothing" if empty else "numbers"
         for cell_type in self._types:
             if not _is_usable(cell_type):
                 self._refuse(cell_type)

@@ -514,10 +514,10 @@ def _check_kind(column: Column, categories: tuple[Any, ...] | None) -> None:
     if categories == () or column.kind == "nothing":
         return
     expected = "strings" if categories and isinstance(categories[0], str) else "numbers"
-    if column.kind != expected and (example := column.example()) is not None:
+    if column.kind != expected:
         raise ValueError(
             f"Column {column.label} was taken for {expected} in training, but holds {column.kind} "
-            f"now, for example {example!r}: convert it."
+            f"now, for example {column.example()!r}: convert it."
         )
 
 

@@ -33,6 +33,8 @@ class Summary:
     rows : ndarray of shape (n_kept, n_columns)
         Rows drawn without replacement, all of them where they are few; of weighted rows, in
         proportion to the weights, so that some come more than once. NaN is missing.
+    numbers : ndarray of int of shape (n_kept,)
+        Which of all rows these are.
     """
 
     n_rows: int
@@ -43,6 +45,12 @@ class Summary:
     spread: NDArray[np.float64]
     whole: NDArray[np.bool_]
     rows: NDArray[np.floating]
+    numbers: NDArray[np.intp]
+
+    @property
+    def distinct_rows(self) -> NDArray[np.floating]:
+        """The kept rows, each once: a copy is no further evidence."""
+        return self.rows[np.unique(self.numbers, return_index=True)[1]]
 
     @property
     def n_columns(self) -> int:
@@ -62,6 +70,7 @@ class Summary:
             self.spread[index],
             self.whole[index],
             self.rows[:, index],
+            self.numbers,
         )
 
 
@@ -118,6 +127,7 @@ class _Pass:
         self.n_kept = max(1, min(MAX_ROWS, MAX_NUMBERS // max(n_columns, 1)))
         self.kept: NDArray[np.floating] | None = None
         self.keys = np.empty(0)
+        self.numbers = np.empty(0, dtype=np.intp)
         self.times: NDArray[np.intp] | None = None
         if weights is not None:
             self.times = repeats(weights, self.rng, min(len(weights), self.n_kept))
@@ -138,7 +148,11 @@ class _Pass:
         self.n_known += n_known
         self.n_rows += len(block)
         self.eps = max(self.eps, float(np.finfo(block.dtype).eps))
-        self._keep(block if self.times is None else np.repeat(block, self.times[rows], axis=0))
+        numbers = np.arange(rows.start, rows.stop)
+        if self.times is not None:
+            numbers = np.repeat(numbers, self.times[rows])
+            block = block[numbers - rows.start]
+        self._keep(block, numbers)
 
     def _add_moments(
         self,
@@ -166,7 +180,7 @@ class _Pass:
         self.mean += step * part
         self.weight = total
 
-    def _keep(self, block: NDArray[np.floating]) -> None:
+    def _keep(self, block: NDArray[np.floating], numbers: NDArray[np.intp]) -> None:
         """Keep the rows with the smallest of one random number each: a uniform draw."""
         keys = self.rng.random(len(block))
         if self.kept is None:
@@ -176,10 +190,11 @@ class _Pass:
             wanted = np.flatnonzero(keys < self.keys.max())
         keys = np.concatenate([self.keys, keys[wanted]])
         rows = np.concatenate([self.kept, block[wanted]])
+        numbers = np.concatenate([self.numbers, numbers[wanted]])
         if len(keys) > self.n_kept:
             smallest = np.sort(np.argpartition(keys, self.n_kept)[: self.n_kept])
-            keys, rows = keys[smallest], rows[smallest]
-        self.keys, self.kept = keys, rows
+            keys, rows, numbers = keys[smallest], rows[smallest], numbers[smallest]
+        self.keys, self.kept, self.numbers = keys, rows, numbers
 
     def summary(self) -> Summary:
         assert self.kept is not None
@@ -198,4 +213,5 @@ class _Pass:
             spread,
             self.whole & some,
             self.kept,
+            self.numbers,
         )

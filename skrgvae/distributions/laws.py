@@ -4,6 +4,7 @@ To add one, write its functions in a file of their own and enter them in `LATENT
 then ask for a row in their table of examples.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -44,6 +45,8 @@ class LatentLaw:
         Log density in nats; with an atom, log mass at zero.
     median, mean, active : callable (loc, scale)
         Median, expectation and P(z > 0).
+    lowest : float
+        Where `loc` of a prior stops if units are to have a firing rate.
     """
 
     name: str
@@ -56,6 +59,7 @@ class LatentLaw:
     median: Callable[[Tensor, Tensor], Tensor]
     mean: Callable[[Tensor, Tensor], Tensor]
     active: Callable[[Tensor, Tensor], Tensor]
+    lowest: float = -math.inf
 
 
 _LAWS = (
@@ -70,6 +74,9 @@ _LAWS = (
         median=rectified_gaussian.rectified_gaussian_median,
         mean=rectified_gaussian.rectified_gaussian_mean,
         active=rectified_gaussian.rectified_gaussian_active,
+        # There P(z > 0) at a scale of 1 is 3e-5, and falls so fast that switching the unit on
+        # costs more and more nats.
+        lowest=-4.0,
     ),
     LatentLaw(
         name="gaussian",

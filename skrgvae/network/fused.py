@@ -28,7 +28,7 @@ from skrgvae.network.modules import (
     Hidden,
 )
 from skrgvae.network.records import SampledTerms
-from skrgvae.network.top_down import LOWEST_PRIOR, LayerPrior, Step, TopDown, TopPrior
+from skrgvae.network.top_down import LayerPrior, Step, TopDown, TopPrior
 from skrgvae.network.units import Units, where_above
 from skrgvae.second_thread import aside, wait
 
@@ -411,7 +411,7 @@ class _LayerPrior:
     def __init__(self, module: nn.Module, n_rows: int) -> None:
         assert isinstance(module, LayerPrior)
         self.step, self.norm = _Step(module.step, n_rows), _Norm(module.norm)
-        self.lowest = LOWEST_PRIOR if module.quiet else -math.inf
+        self.lowest = module.lowest
 
     def forward(self, above: Tensor) -> Tensor:
         prior = self.step.forward(above)

@@ -13,9 +13,6 @@ from skrgvae.likelihoods.family import DTYPE
 from skrgvae.network.architecture import Architecture
 from skrgvae.network.modules import Affine, BatchNorm, Hidden, positive
 
-# Prior means of units with a firing rate stop here: below it, P(z > 0) of a
-# prior of scale 1 is 3e-5 and falls so fast that switching the unit on costs more and more nats.
-LOWEST_PRIOR = -4.0
 # Weights of the priors start this small where a firing rate is asked for, so that a unit's first
 # prior is its rate and not its neighbours' noise.
 QUIET_GAIN = 0.1
@@ -63,6 +60,7 @@ class LayerPrior(nn.Module):
         super().__init__()
         self.step = Step(n_inputs, 2 * n_units, width, architecture)
         self.quiet = architecture.firing_rate is not None
+        self.lowest = LATENT_LAWS[architecture.latent].lowest if self.quiet else -math.inf
         normalise = architecture.batch_norm and not self.quiet
         self.norm = BatchNorm(n_units) if normalise else nn.Identity()
 
@@ -75,7 +73,9 @@ class LayerPrior(nn.Module):
 
     def forward(self, above: Tensor) -> tuple[Tensor, Tensor]:
         loc, raw_scale = self.step(above).chunk(2, dim=-1)
-        loc = loc.clamp(min=LOWEST_PRIOR) if self.quiet else self.norm(loc)
+        loc = self.norm(loc)
+        if self.lowest > -math.inf:
+            loc = loc.clamp(min=self.lowest)
         return loc, positive(raw_scale)
 
 

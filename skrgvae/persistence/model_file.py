@@ -236,6 +236,8 @@ def _architecture(values: Any, n_numbers: int) -> Architecture:
         for family, number in zip(families, n_categories, strict=True)
     ):
         raise ValueError("n_categories must have a number for every column, 0 for numeric ones")
+    if sum(n_categories) > n_numbers:  # a network keeps the frequency of each
+        raise ValueError(f"n_categories has {sum(n_categories)} in all, more than numbers")
     if list(marked) != sorted(set(marked)):
         raise ValueError("marked must be rising positions of columns")
     for name, known in (("latent", LATENT_LAWS), ("posterior", POSTERIORS)):

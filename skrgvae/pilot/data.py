@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,14 +66,7 @@ class Data:
 
     def drawn(self, index: NDArray[np.intp]) -> Data:
         """The table with some of its rows."""
-        return Data(
-            self.rows(index),
-            self.y[index],
-            self.classes,
-            self.names,
-            self.categorical,
-            self.set_aside,
-        )
+        return replace(self, X=self.rows(index), y=self.y[index])
 
 
 def take(X: Any, index: NDArray[np.intp]) -> Any:
@@ -140,6 +133,9 @@ def _known(column: Any) -> NDArray:
 def _usable_columns(X):
     """A frame's numbers as float, which columns hold categories, and which are left out."""
     columns, categorical, set_aside = {}, [], []
+    if not X.columns.is_unique:
+        twice = X.columns[X.columns.duplicated()][0]
+        raise ValueError(f"X has more than one column named {twice!r}: rename all but one")
     for name, column in X.items():
         # Booleans and nullable numbers are numbers; what numpy calls objects may be anything.
         numeric = column.dtype.kind in "biuf"

@@ -61,7 +61,8 @@ def study_fold(data: Data, task: Task) -> dict[str, Any]:
     data : Data
     task : Task
     """
-    encoder = clone(task.encoder).set_params(random_state=task.seed)
+    # The features are centred, which would fill a sparse matrix up anyway.
+    encoder = clone(task.encoder).set_params(random_state=task.seed, sparse_output=False)
     with _one_thread(), config_context(transform_output="default"):
         if task.search:
             encoder = with_searched_sizes(encoder, data, task.train, task.seed)
@@ -138,13 +139,14 @@ class _Arm:
         # Needs no labels, so it sees all training rows: a unit that is off in every labelled row
         # still gets its scale.
         self._scaler = StandardScaler().fit(Z_train)
-        self._Z_train, self._Z_test = self._scaler.transform(Z_train), self._features(None)
+        self._Z_train = self._scaler.transform(Z_train)
+        self._Z_test = self._scaler.transform(self._emitted)
         self._y_train, self._y_test = data.y[task.train], data.y[task.test]
         self._with_all: dict[str, Fitted] = {}
 
     def _features(self, X: Any) -> NDArray[np.floating]:
-        """Standardised features; None: of the test rows."""
-        return self._scaler.transform(self._emitted if X is None else self._maker.transform(X))
+        """Standardised features."""
+        return self._scaler.transform(self._maker.transform(X))
 
     def measure(self) -> dict[str, Any]:
         """Scores, robustness, costs and worth."""
@@ -253,6 +255,7 @@ def _inspect(encoder, X_test):
         "epochs": int(encoder.n_iter_),
         "layers": [
             {
+                "layer": int(index),
                 "units": int(np.sum(layer == index)),
                 "used": int(np.sum(used[layer == index])),
                 "zero_share": float(np.mean(zero_share[layer == index])),

@@ -380,15 +380,9 @@ def _costs(folds):
         classify = {
             name: _over([one["classify_seconds"] for one in here], name) for name in CLASSIFIERS
         }
-        over = {name: _over(here, name) for name in ("n_features", "fit_seconds")}
-        found.append(
-            Cost(
-                features,
-                **over,
-                million_seconds=_over(here, "million_seconds"),
-                classify_seconds=classify,
-            )
-        )
+        names = ("n_features", "fit_seconds", "million_seconds")
+        over = {name: _over(here, name) for name in names}
+        found.append(Cost(features, **over, classify_seconds=classify))
     return tuple(found)
 
 
@@ -432,7 +426,7 @@ def _learned(folds, encoder):
         epochs=_over(found, "epochs"),
         layers=tuple(
             Layer(
-                index,
+                found[0]["layers"][index]["layer"],
                 **{
                     key: _over([one["layers"][index] for one in found], key)
                     for key in ("units", "used", "zero_share")

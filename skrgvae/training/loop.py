@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -64,7 +65,10 @@ class Trainer:
         self.module.train()
         n_in_batch = min(self.settings.batch_size, len(rows))
         on_cpu = self.device.type == "cpu"  # other devices are only told what to do
-        with threads_for(n_in_batch * self.steps.flat.numel() if on_cpu else 0.0):
+        n_products = n_in_batch * self.steps.flat.numel() if on_cpu else 0.0
+        # Kernels are started on the CUDA device that is current, wherever their arguments lie.
+        current = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
+        with current, threads_for(n_products):
             self.steps.begin()
             for batch in self.batches(rows):
                 rate = self.schedule.learning_rate_at(self.step)

@@ -588,6 +588,14 @@ def test_identifiers():
     assert Columns.learn(names[:, None]).settled().n_categories == (MIN_ROWS_OF_IDENTIFIER - 1,)
 
 
+@pytest.mark.parametrize("empty", [[np.nan, np.nan], [None, None]])
+def test_text_that_is_empty_in_a_chunk(empty):
+    # pandas reads an empty column of a chunk as floats.
+    parts = [Columns.learn(pd.DataFrame({"a": cells})) for cells in (["x", "z"], empty)]
+    for first, second in (parts, parts[::-1]):
+        assert first.merge(second).settled().categories == (("x", "z"),)
+
+
 def test_identifiers_of_all_batches():
     names = np.array([f"id{i}" for i in range(2 * MIN_ROWS_OF_IDENTIFIER)], dtype=object)
     half = MIN_ROWS_OF_IDENTIFIER // 2

@@ -19,6 +19,7 @@ from sklearn.exceptions import NotFittedError
 import skrgvae
 from skrgvae import HierarchicalSparseEncoder, ModelFileError
 from skrgvae.likelihoods.completion import MOST_CORRELATED
+from skrgvae.torch_modes import what_is_wrong_with
 
 MODELS = Path(__file__).parent / "models"
 SMALL = {"layer_sizes": (5, 3), "max_iter": 2, "batch_size": 20, "random_state": 0}
@@ -253,13 +254,14 @@ def test_many_names_of_all_alphabets(word, tmp_path):
     assert reloaded(fitted, tmp_path).feature_names_in_.tolist() == names
 
 
-def test_a_model_of_a_gpu_opens_without_one(tmp_path):
+@pytest.mark.parametrize("device", ["cuda", "cuda:99", "xpu:99", "mps"])
+def test_a_model_of_a_gpu_opens_without_one(device, tmp_path):
     fitted = encoder().fit(BITS)
     expected = fitted.transform(BITS)
-    fitted._model.device = "cuda"
+    fitted._model.device = device
     loaded = reloaded(fitted, tmp_path)
-    assert loaded._model.device == "cuda"
-    if not torch.cuda.is_available():
+    assert loaded._model.device == device
+    if what_is_wrong_with(device):
         assert_array_equal(loaded.transform(BITS), expected)
 
 
@@ -373,6 +375,12 @@ HOSTILE = {
     "hidden layers": (content(architecture__hidden_layer_sizes=[3]), "different lengths"),
     "other sizes": (content(architecture__layer_sizes=[5, 4]), "has the shape"),
     "an unknown family": (content(architecture__families=["normal"] * 3), "families of the col"),
+    "more categories than numbers": (
+        content(
+            architecture__families=["categorical"] * 60, architecture__n_categories=[100] * 60
+        ),
+        r"n_categories has 6000 in all",
+    ),
     "more columns": (content(architecture__families=["gaussian"] * 3), "the set of arrays lacks"),
     "an unknown law": (content(architecture__latent="__init__"), "latent must be one of"),
     "no boolean": (content(architecture__batch_norm=1), "batch_norm must be true or false"),

@@ -102,6 +102,16 @@ def test_a_study_goes_on_from_its_folder(table, tmp_path, monkeypatch):
     assert figures(again) == figures(without)
 
 
+def test_an_encoder_of_some_layers_with_sparse_output(table):
+    options = {"random_state": 0, **FAST}
+    dense, sparse = (
+        run_pilot(*table, encoder=small_encoder().set_params(**parameters), **options)
+        for parameters in ({"layers": [1]}, {"layers": [1], "sparse_output": True})
+    )
+    assert [layer.layer for layer in dense.encoder.layers] == [1]
+    assert sparse.scores == dense.scores
+
+
 def test_the_encoder_given_stays_as_it_was(table):
     encoder = small_encoder()
     before = clone(encoder).get_params()
@@ -162,6 +172,7 @@ def test_many_classes_and_arrays():
         (lambda X, y: (X, np.repeat(["a", "b"], 80)), {"payoff": Payoff(1, 1)}, "as many rows"),
         (lambda X, y: (np.ones((160, 2)), y), {}, "every column of X is constant"),
         (lambda X, y: (X[:-1], y), {}, "inconsistent numbers of samples"),
+        (lambda X, y: (X[["heat", "heat"]], y), {}, "more than one column named 'heat'"),
         (lambda X, y: (X[["heat"]] / 0, y), {}, "'heat' of X has infinite values"),
         (lambda X, y: (X, y), {"smallest_gain": -0.1}, "smallest_gain must be a number from 0"),
         (lambda X, y: (X, y), {"smallest_gain": np.nan}, "smallest_gain must be a number from 0"),
