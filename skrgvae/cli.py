@@ -38,12 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, or 2 where the user has something to put right, which stderr then says.
+        Exit status: 0; 2 where the user has something to put right, which stderr then says; 130
+        after an interrupt.
     """
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         print(f"skrgvae: error: {_message(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

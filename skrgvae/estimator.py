@@ -22,6 +22,7 @@ from scipy.sparse import csr_array, vstack
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skrgvae._sklearn_compat import (
@@ -72,6 +73,10 @@ NOT_IN_FINGERPRINT = {
     "verbose",
     "warm_start",
 }
+
+
+# Of an architecture, what may change because something else does.
+FOLLOWING = ("n_categories", "firing_rate", "direct_inputs")
 
 
 class HierarchicalSparseEncoder(
@@ -290,6 +295,9 @@ class HierarchicalSparseEncoder(
         "verbose": ["verbose"],
     }
 
+    # scikit-learn takes any name but X for data of another kind that is to be routed.
+    __metadata_request__inverse_transform: ClassVar[dict[str, Any]] = {"Z": UNUSED}
+
     def __init__(
         self,
         layer_sizes: Sequence[int] | str = (300, 200, 100, 50),
@@ -411,6 +419,8 @@ class HierarchicalSparseEncoder(
             columns_before = getattr(self, "_columns", Columns(()))
             self.__dict__.pop("_progress", None)
             rows = self._check_table(X, reset=True, narrow=True)
+            if previous is not None:
+                self._columns.refuse_others_than(columns_before)
             rows, weights = _weighted(rows, sample_weight)
             held_out, held_out_weights = None, None
             if X_val is not None:
@@ -440,7 +450,6 @@ class HierarchicalSparseEncoder(
                 module = initial_module(summary, architecture, seed)
             else:
                 module = _module_to_go_on_with(previous, architecture, summary, "warm_start=False")
-                self._columns.refuse_others_than(columns_before)
 
             def attributes_after(history: History) -> dict[str, Any]:
                 model = Model.from_module(module, seed, device)
@@ -484,7 +493,9 @@ class HierarchicalSparseEncoder(
 
         The first call fixes the family, the scale and the categories of every column, and the
         warm-up of the KL is planned over `max_iter` passes over its rows; the learning rate stays
-        constant. After a `fit`, training goes on from its weights with the full weight of the KL.
+        constant. A column that had one value or none gets its scale from the first call in which
+        it has others. After a `fit`, training goes on from its weights with the full weight of
+        the KL.
 
         Parameters
         ----------
@@ -519,6 +530,8 @@ class HierarchicalSparseEncoder(
             previous: Model | None = getattr(self, "_model", None)
             first = previous is None
             rows = self._check_table(X, reset=first, narrow=True)
+            if not first:
+                self._columns.refuse_other_features(self.categorical_features)
             rows, weights = _weighted(rows, sample_weight)
             progress: Progress | None = getattr(self, "_progress", None)
             if progress is None:
@@ -612,7 +625,9 @@ class HierarchicalSparseEncoder(
                 "active say nothing about the values. Got 'active'."
             )
         dense = Z.toarray() if hasattr(Z, "toarray") else Z  # scipy's sparse matrices and arrays
-        values: NDArray[np.floating] = check_array(dense, dtype=[np.float64, np.float32])
+        values: NDArray[np.floating] = check_array(
+            dense, dtype=[np.float64, np.float32], input_name="Z"
+        )
         slices = self.layer_slices_
         if values.shape[1] != slices[-1].stop:
             raise ValueError(
@@ -705,13 +720,11 @@ class HierarchicalSparseEncoder(
             `zero_share`, `mean` and `std` of the emitted value, and `used`: whether both `kl`
             and `std` are above 0.01.
         """
-        from skrgvae.inspection.tables import as_table
+        from skrgvae.inspection.tables import activity, as_table, checked
         from skrgvae.inspection.units import unit_columns
 
-        check_is_fitted(self)
-        rows = self._rows(X)
-        features = self._model.features(rows, self.feature, self._emitted())
-        return as_table(unit_columns(features, self._model.unit_kl(rows), self._emitted()))
+        rows = checked(self, X)
+        return as_table(unit_columns(self, rows, activity(self, rows)))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the emitted features, "layer0_000" and so on: layer (0 = bottom), then unit.
@@ -746,9 +759,9 @@ class HierarchicalSparseEncoder(
         {ndarray, data frame} of shape (n_samples, n_features)
             E[x | what is known of the row], averaged over draws of the posterior that are a
             function of the fitted seed and the row's content; of a categorical column the
-            likeliest category. Known entries come back as they are. A data frame for a data
-            frame. A column without any entry in `fit` gets zeros; one of strings, of which no
-            category is known, stays missing.
+            likeliest category. Known entries come back as they are; categories that `fit` has
+            not seen are missing ones. A data frame for a data frame. A column without any entry
+            in `fit` gets zeros; one of strings, of which no category is known, stays missing.
         """
         check_is_fitted(self)
         table = self._model.impute(self._rows(X))
@@ -829,13 +842,9 @@ class HierarchicalSparseEncoder(
     @property
     def components_(self) -> NDArray[np.float64]:
         """What each bottom unit adds to the data, shape (n_bottom_units, n_features)."""
-        check_is_fitted(self)
-        n_units = self.layer_sizes_[0]
-        layers = [np.tile(median.astype(np.float64), (n_units, 1)) for median in self._medians]
-        off, on = layers[0].copy(), layers[0]
-        np.fill_diagonal(off, 0.0)
-        np.fill_diagonal(on, self._active_means)
-        return self._model.effects(layers, [off, *layers[1:]])
+        from skrgvae.inspection.effects import layer_components
+
+        return layer_components(self)
 
     def _html_appendix(self) -> str:
         from skrgvae.layer_table import layer_table_html
@@ -932,24 +941,33 @@ class HierarchicalSparseEncoder(
         self, rows: Source, summary: Summary, previous: Model | None
     ) -> Architecture:
         """The network that the parameters ask for, over the columns of these rows."""
-        from skrgvae.likelihoods import FAMILIES, check_families, resolve_auto
+        from skrgvae.likelihoods import check_families, resolve_auto
 
         n_categories = self._columns.n_categories
         auto = resolve_auto(summary, n_categories, rows.is_sparse)
-        families = resolve_likelihood(self.likelihood, auto, self._names(), tuple(FAMILIES))
-        check_families(families.tolist(), summary, self._names())
+        families = self._families(auto)
+        check_families(families, summary, self._names())
         if previous is None:
             marked = marked_columns(summary.distinct_rows)
         else:
             marked = previous.architecture.marked
         layer_sizes = self._layer_sizes(summary, previous)
-        return self._architecture(layer_sizes, families.tolist(), n_categories, marked)
+        return self._architecture(layer_sizes, families, n_categories, marked)
 
     def _architecture_like(self, previous: Model, summary: Summary) -> Architecture:
         """The network that the parameters ask for, over the columns of an earlier call."""
         before = previous.architecture
         layer_sizes = self._layer_sizes(summary, previous)
-        return self._architecture(layer_sizes, before.families, before.n_categories, before.marked)
+        families = self._families(np.array(before.families))
+        return self._architecture(layer_sizes, families, before.n_categories, before.marked)
+
+    def _families(self, auto: NDArray[np.str_]) -> list[str]:
+        """The family of every column, given what "auto" stands for."""
+        from skrgvae.likelihoods import FAMILIES
+
+        empty = np.array([categories == () for categories in self._columns.categories])
+        names, known = self._names(), tuple(FAMILIES)
+        return resolve_likelihood(self.likelihood, auto, empty, names, known).tolist()
 
     def _layer_sizes(self, summary: Summary, previous: Model | None) -> tuple[int, ...]:
         if previous is not None and isinstance(self.layer_sizes, str):
@@ -1066,15 +1084,15 @@ def _module_to_go_on_with(
 ) -> Hierarchy:
     """The network of an earlier fit, for rows that may reach further than those of then."""
     if previous.architecture != architecture:
-        changed = [
-            name
-            for name, value in architecture.as_dict().items()
-            if previous.architecture.as_dict()[name] != value
-        ]
-        cause = "" if "families" not in changed else " (the columns hold other values than then)"
+        before = previous.architecture.as_dict()
+        changed = [name for name, value in architecture.as_dict().items() if before[name] != value]
+        # What else follows from others is no parameter that could be set back.
+        named = [name for name in changed if name not in FOLLOWING] or changed
+        asked = ["likelihood" if name == "families" else name for name in named]
+        cause = "" if "families" not in changed else " (itself, or by what the columns hold)"
         raise ValueError(
             "Training goes on from the network of the previous fit, which differs in "
-            f"{changed}{cause}. Set them back, or start anew with {to_start_anew}."
+            f"{asked}{cause}. Set them back, or start anew with {to_start_anew}."
         )
     module = previous.new_module().cpu()  # statistics are taken there
     module.likelihood.extend(summary)
@@ -1104,6 +1122,7 @@ def _checked_weights(n_rows: int, sample_weight: ArrayLike | None) -> NDArray[np
 
 def _check_out(out: Any, shape: tuple[int, int]) -> None:
     if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
-        raise TypeError(f"out must be an ndarray of floats. Got {type(out).__name__}.")
+        found = f"one of {out.dtype}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise TypeError(f"out must be an ndarray of floats. Got {found}.")
     if out.shape != shape or not out.flags.writeable:
         raise ValueError(f"out must be writeable and have the shape {shape}. Got {out.shape}.")

@@ -73,7 +73,13 @@ def on_device(rows: Source, device: str, weights: NDArray[np.float64] | None) ->
 @own_modes()
 def initial_module(summary: Summary, architecture: Architecture, seed: int) -> Hierarchy:
     """A module with the statistics of the training rows and weights to start from."""
-    module = Hierarchy(architecture)
+    try:
+        module = Hierarchy(architecture)
+    except RuntimeError as error:  # what torch calls a lack of memory
+        raise MemoryError(
+            f"The weights of layer_sizes={architecture.layer_sizes} over "
+            f"{len(architecture.families)} columns need more memory than there is."
+        ) from error
     module.likelihood.set_statistics(summary)
     generator = torch.Generator().manual_seed(seed)
     module.draw(generator)

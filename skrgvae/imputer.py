@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skrgvae._sklearn_compat import fit_context
@@ -97,9 +98,8 @@ class HierarchicalSparseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEsti
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
+        encoder = HierarchicalSparseEncoder() if self.encoder is None else self.encoder
+        of_encoder = get_tags(encoder)
+        tags.transformer_tags = of_encoder.transformer_tags
+        tags.input_tags = of_encoder.input_tags
         return tags

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skrgvae.data.sources import ArrayRows, Source
+from skrgvae.likelihoods import ColumnLikelihood
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.noise import normal_noise, row_keys
 from skrgvae.torch_modes import own_modes, what_is_wrong_with
@@ -111,6 +112,12 @@ class Model:
         for where, part in self.feature_pieces(rows, statistic, layers):
             out[where] = part
         return out
+
+    def medians(self, rows: Source) -> list[NDArray[np.floating]]:
+        """Posterior medians of all units, (n_rows, n_units) for each layer, bottom first."""
+        sizes = self.architecture.layer_sizes
+        values = self.features(rows, "median", range(len(sizes)))
+        return np.split(values, np.cumsum(sizes)[:-1], axis=1)
 
     def feature_pieces(
         self, rows: Source, statistic: str, layers: Sequence[int]
@@ -248,12 +255,8 @@ class Model:
     @torch.no_grad()
     def sample(self, n_samples: int, seed: int) -> NDArray[np.float64]:
         """New rows from the generative model, shape (n_samples, n_columns)."""
-        module, generator = self._generating(seed)
-        pieces = [
-            module.likelihood.sample(module.top_down.decode(values), generator).cpu().numpy()
-            for values in self._drawn_pieces(module, n_samples, generator)
-        ]
-        return np.concatenate(pieces)
+        pieces = self._generated(n_samples, seed)
+        return np.concatenate([law.sample(z, rng).cpu().numpy() for law, z, rng in pieces])
 
     @own_modes()
     @torch.no_grad()
@@ -262,12 +265,8 @@ class Model:
 
         Of a categorical column the likeliest category.
         """
-        module, generator = self._generating(seed)
-        pieces = [
-            module.likelihood.mean(module.top_down.decode(values)).cpu().numpy()
-            for values in self._drawn_pieces(module, n_samples, generator)
-        ]
-        return np.concatenate(pieces)
+        pieces = self._generated(n_samples, seed)
+        return np.concatenate([law.mean(z).cpu().numpy() for law, z, _ in pieces])
 
     @own_modes()
     @torch.no_grad()
@@ -287,23 +286,23 @@ class Model:
                 total += kl.double().sum(dim=0).cpu().numpy()
         return [total / rows.n_rows for total in totals]
 
-    def _generating(self, seed: int) -> tuple[Hierarchy, torch.Generator]:
-        """A module that draws in double precision, and the generator for it."""
-        module = self.module(torch.float64)
-        return module, torch.Generator(device=_device_of(module)).manual_seed(seed)
+    def _generated(
+        self, n_samples: int, seed: int
+    ) -> Iterator[tuple[ColumnLikelihood, Tensor, torch.Generator]]:
+        """The likelihood, its parameters from drawn units, and what draws, in double precision.
 
-    def _drawn_pieces(
-        self, module: Hierarchy, n_samples: int, generator: torch.Generator
-    ) -> Iterator[Sequence[Tensor]]:
-        """Values of all layers from the generative model, for some samples at a time."""
-        sizes = self.architecture.layer_sizes
+        For some samples at a time.
+        """
+        module, sizes = self.module(torch.float64), self.architecture.layer_sizes
+        generator = torch.Generator(device=_device_of(module)).manual_seed(seed)
         piece = _rows_per_piece(len(self.architecture.families) + sum(sizes))
         for start in range(0, n_samples, piece):
             shape = (min(piece, n_samples - start), sum(sizes))
             noise = torch.randn(
                 shape, generator=generator, dtype=torch.float64, device=generator.device
             )
-            yield module.generate(noise.split(sizes, dim=1))
+            values = module.generate(noise.split(sizes, dim=1))
+            yield module.likelihood, module.top_down.decode(values), generator
 
     def _layer_pieces(
         self, module: Hierarchy, values: Sequence[NDArray[np.floating]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from skrgvae.data.summary import Summary
 from skrgvae.recipe import Recipe, epochs_for
 from skrgvae.sizes import sizes_for
+
+# Units of a layer: more than any memory holds the weights of.
+MOST_UNITS = 10**9
 
 
 def resolve_layer_sizes(layer_sizes: Any, summary: Summary) -> tuple[int, ...]:
@@ -49,7 +52,7 @@ def resolve_free_bits(free_bits: Any, n_layers: int, recipe: Recipe) -> tuple[fl
         return recipe.free_bits(n_layers)
     if isinstance(free_bits, Real):
         return (float(free_bits),) * n_layers
-    numbers = tuple(free_bits)
+    numbers = _in_order("free_bits", free_bits)
     for number in numbers:
         if not isinstance(number, Real) or not 0 <= float(number) < np.inf:
             raise ValueError(
@@ -64,8 +67,8 @@ def resolve_layers(layers: Any, n_layers: int) -> tuple[int, ...]:
     if isinstance(layers, str):  # "all"
         return tuple(range(n_layers))
     wanted = []
-    for layer in layers:
-        if not isinstance(layer, Integral) or not -n_layers <= int(layer) < n_layers:
+    for layer in _in_order("layers", layers):
+        if not _is_whole(layer) or not -n_layers <= int(layer) < n_layers:
             raise ValueError(
                 f"layers must be 'all' or a sequence of positions from 0 (bottom) to "
                 f"{n_layers - 1}. Got {layers!r}."
@@ -79,6 +82,7 @@ def resolve_layers(layers: Any, n_layers: int) -> tuple[int, ...]:
 def resolve_likelihood(
     likelihood: str | Mapping[str | int, str],
     auto: NDArray[np.str_],
+    empty: NDArray[np.bool_],
     names: Sequence[str] | None,
     families: Sequence[str],
 ) -> NDArray[np.str_]:
@@ -90,6 +94,8 @@ def resolve_likelihood(
         One family for all is one for all columns but the categorical ones.
     auto : ndarray of str of shape (n_columns,)
         What "auto" gives; columns that a mapping leaves out take it.
+    empty : ndarray of bool of shape (n_columns,)
+        Categorical columns without an entry, of which no family says anything.
     names : sequence of str or None
         Column names, where the table has them.
     families : sequence of str
@@ -99,12 +105,12 @@ def resolve_likelihood(
     if isinstance(likelihood, str):
         if likelihood == "auto":
             return auto
-        if likelihood == "categorical" and not categorical.all():
+        if likelihood == "categorical" and not (categorical | empty).all():
             raise ValueError(
                 "likelihood 'categorical' for all columns needs categorical columns only: name "
                 "the others in categorical_features, or leave likelihood at 'auto'."
             )
-        return np.where(categorical, "categorical", likelihood)
+        return np.where(categorical | empty, auto, likelihood)
     resolved = auto.astype(object)
     keys: dict[int, str | int] = {}
     for key, family in likelihood.items():
@@ -118,7 +124,7 @@ def resolve_likelihood(
                 f"likelihood has two entries for one column: {keys[position]!r}, {key!r}."
             )
         keys[position] = key
-        if family != "auto":
+        if family != "auto" and not empty[position]:
             if (family == "categorical") != categorical[position]:
                 raise ValueError(
                     f"likelihood[{key!r}] is {family!r}, but only and all categorical columns can "
@@ -150,11 +156,23 @@ def _position(key: str | int, names: Sequence[str] | None, n_columns: int) -> in
     raise ValueError(f"likelihood names the column {key!r}, which X doesn't have ({known}).")
 
 
+def _in_order(name: str, values: Any) -> tuple[Any, ...]:
+    if isinstance(values, Set | Mapping) or getattr(values, "ndim", 1) != 1:
+        raise ValueError(f"{name} must be a sequence. Got {values!r}.")
+    return tuple(values)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _integers(name: str, values: Any) -> tuple[int, ...]:
+    values = _in_order(name, values)
     for value in values:
-        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+        if not _is_whole(value) or not 1 <= int(value) <= MOST_UNITS:
             raise ValueError(
-                f"The entries of {name} must be integers in the range [1, inf). Got {value!r}."
+                f"The entries of {name} must be integers in the range [1, {MOST_UNITS}]. "
+                f"Got {value!r}."
             )
     return tuple(int(value) for value in values)
 

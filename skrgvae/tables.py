@@ -135,7 +135,9 @@ def read_features(
     """
     path = Path(path)
     try:
-        columns, _ = _read(path, text)
+        columns, labels = _read(path, text)
+        if labels is not None:
+            drop = [name for name in drop if name != "y"]  # what an npz file calls them
         is_named = not isinstance(next(iter(columns.values())), np.ndarray)
         if only is None:
             columns = _without(list(drop), columns)
@@ -367,14 +369,17 @@ def _problem_of_text(column: Any) -> str | None:
     """What is wrong with text: nothing, but where one odd entry makes text of numbers."""
     import pandas as pd  # only a data frame has such columns
 
-    values = column.dropna()
-    if not len(values) or isinstance(column.dtype, pd.CategoricalDtype):
+    is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
+    values = pd.Series(column.cat.categories, dtype=object) if is_categorical else column.dropna()
+    if not len(values):
         return None
     if values.dtype == object:  # dtypes of text hold nothing else
         usable = str | Number | np.bool_
         other = next((value for value in values if not isinstance(value, usable)), None)
         if other is not None:
             return f"values of the type {type(other).__name__}"
+    if is_categorical:
+        return None
     words = values.astype(str)
     with_commas = words[words.str.contains(",", regex=False).to_numpy()]
     if len(with_commas) and _are_numbers(words.str.replace(",", "")).mean() > 1 - _ODD_SHARE:

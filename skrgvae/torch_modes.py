@@ -18,12 +18,14 @@ def own_modes() -> Iterator[None]:
     """Compute with gradients and in the tensors' own precision.
 
     A caller may stand in `torch.no_grad`, `inference_mode` or `autocast`, which are all set for
-    the calling thread alone. Also a decorator.
+    the calling thread alone, and have another default device. Also a decorator.
     """
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as exact:
         for kind in _ROUNDED:
             if torch.is_autocast_enabled(kind):
                 exact.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":  # what is made without a device is small
+            exact.enter_context(torch.device("cpu"))
         yield
 
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 MEMORY = 1000
 
 
+def active_means(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Means of the values above 0 of every unit, shape (n_units,); 0 where there are none."""
+    n_active = np.maximum((values > 0).sum(axis=0), 1)
+    return np.maximum(values, 0).sum(axis=0) / n_active
+
+
 @dataclass(frozen=True)
 class Typical:
     """What the posterior medians of training rows usually are.
@@ -27,7 +33,7 @@ class Typical:
     medians : ndarray of shape (n_units,)
         Of all units, bottom layer first.
     active_means : ndarray of shape (n_bottom_units,)
-        Means of the values that are not 0; 0 for a unit that never is on.
+        Means of the values above 0; 0 for a unit that never is.
     """
 
     medians: NDArray[np.floating]
@@ -36,13 +42,9 @@ class Typical:
     @classmethod
     def of(cls, model: Model, summary: Summary) -> Typical:
         """That of the rows a summary keeps."""
-        sizes = model.architecture.layer_sizes
-        values = model.features(ArrayRows(summary.rows), "median", range(len(sizes)))
-        bottom = values[:, : sizes[0]]
-        n_active = np.maximum((bottom > 0).sum(axis=0), 1)
-        return cls(
-            np.median(values, axis=0), np.where(bottom > 0, bottom, 0).sum(axis=0) / n_active
-        )
+        layers = model.medians(ArrayRows(summary.rows))
+        medians = np.concatenate([np.median(values, axis=0) for values in layers])
+        return cls(medians, active_means(layers[0]))
 
     def after(self, before: Typical, n_before: int, n: int) -> Typical:
         """The same of a stream: of `n` rows that came after others, which few rows move little."""

@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrgvae._sklearn_compat import Interval, check_feature_names_in, fit_context, safe_indexing
+from skrgvae.data.frames import unmasked
 
 
 class WindowTransformer(TransformerMixin, BaseEstimator):
@@ -178,6 +179,8 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
     def _read(self, X: Any, reset: bool) -> tuple[NDArray[np.floating], NDArray[np.intp] | None]:
         """The channels, and the number of every row's group, counted from 0."""
         options = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
+        if isinstance(X, np.ma.MaskedArray):
+            X = unmasked(X)
         if self.group is None:
             return validate_data(self, X, reset=reset, **options), None
         if not hasattr(X, "columns"):

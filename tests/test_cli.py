@@ -141,6 +141,7 @@ def with_holes(values, rows, hole):
         (pd.date_range("2024-01-01", periods=150), "colour: dates or times"),
         ([datetime.date(2024, 1, 1)] * 150, "colour: values of the type date"),
         ([b"red"] * 150, "colour: values of the type bytes"),
+        (pd.Categorical([b"red"] * 150), "colour: values of the type bytes"),
         ([[1, 2]] * 150, "colour: values of the type ndarray"),
     ],
 )
@@ -547,6 +548,14 @@ def test_fit_at_the_automatic_sizes(tmp_path, capsys):
     assert loaded.layer_sizes_ == (24, 16, 8, 4)
     assert loaded.n_features_in_ == 3
     assert not hasattr(loaded, "feature_names_in_")
+
+
+def test_fit_leaves_the_labels_of_arrays_out(tmp_path, capsys):
+    np.savez(tmp_path / "a.npz", X=X, y=Y)
+    arguments = ["--target", "y", "--layer-sizes", "3", "--max-iter", "1", "--quiet"]
+    assert main(["fit", str(tmp_path / "a.npz"), "--out", str(tmp_path / "m"), *arguments]) == 0
+    assert HierarchicalSparseEncoder.load(tmp_path / "m").n_features_in_ == X.shape[1]
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet", "npy", "npz"])

@@ -643,11 +643,23 @@ def test_warm_start_needs_the_same_network(X):
     with pytest.raises(ValueError, match=r"differs in \['layer_sizes'\].*warm_start=False"):
         fitted.set_params(layer_sizes=(6, 4, 2)).fit(X)
     fitted.set_params(layer_sizes=SIZES)
-    with pytest.raises(ValueError, match="warm_start"):
+    with pytest.raises(ValueError, match="X has 4 features, but the encoder is expecting 5"):
         fitted.fit(X[:, :4])
+    with pytest.raises(ValueError, match=r"differs in \['likelihood'\] \(itself, or by what the"):
+        fitted.set_params(likelihood="student_t").fit(X)
+    fitted.set_params(likelihood="auto")
     np.testing.assert_array_equal(fitted.transform(X), features)
     fitted.set_params(layers=[0], feature="mean").fit(X)  # says nothing about the network
     assert fitted.transform(X).shape == (80, 6)
+
+
+def test_warm_start_needs_the_same_names_in_their_order(X):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    fitted = encoder(warm_start=True).fit(frame)
+    with pytest.raises(ValueError, match=r"got 'e' in the place of 'a'.*warm_start=False"):
+        fitted.fit(frame[list("edcba")])
+    assert fitted.feature_names_in_.tolist() == list("abcde")
 
 
 def test_warm_start_needs_the_same_categories():
@@ -694,6 +706,23 @@ def test_partial_fit_keeps_families_and_scale_of_the_first_call(X):
     np.testing.assert_array_equal(streamed.likelihood_, families)
     with pytest.raises(ValueError, match="X has 3 features"):
         streamed.partial_fit(X[:, :3])
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "student_t"])
+@pytest.mark.parametrize("first", [5.0, np.nan, "a row"])
+def test_a_column_without_a_scale_gets_one_from_later_calls(X, likelihood, first):
+    X = X + 100.0
+    start = X[:1] if first == "a row" else np.column_stack([X[:, :4], np.full(len(X), first)])
+    streamed = encoder(likelihood=likelihood, max_iter=20, learning_rate=0.01).partial_fit(start)
+    for _ in range(40):
+        streamed.partial_fit(X)
+    moved = X + [0, 0, 0, 0, 3]
+    assert np.abs(streamed.transform(moved) - streamed.transform(X)).max() > 0.1
+    holes = X.copy()
+    holes[::2, 4] = np.nan
+    assert np.abs(streamed.impute(holes)[::2, 4] - X[:, 4].mean()).max() < 4 * X[:, 4].std()
+    scores = [model.score(X) for model in (streamed, encoder(likelihood=likelihood).fit(X))]
+    assert scores[0] > scores[1]  # which has had 3 passes
 
 
 def drifting(n_rows, shift, seed):
@@ -779,6 +808,12 @@ def test_partial_fit_needs_the_same_network(X):
         with pytest.raises(ValueError, match=rf"differs in \['{next(iter(changed))}'\].*new enc"):
             streamed.set_params(**changed).partial_fit(X)
         np.testing.assert_array_equal(streamed.set_params(**before).transform(X), features)
+    with pytest.raises(ValueError, match=r"differs in \['likelihood'\].*new encoder"):
+        streamed.set_params(likelihood={0: "student_t"}).partial_fit(X)
+    streamed.set_params(likelihood="auto")
+    with pytest.raises(ValueError, match=r"categorical_features tells column 2 otherwise"):
+        streamed.set_params(categorical_features=[2]).partial_fit(X)
+    streamed.set_params(categorical_features="from_dtype")
     streamed.set_params(feature="mean", learning_rate=1e-3, likelihood="gaussian").partial_fit(X)
 
 

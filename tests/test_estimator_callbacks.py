@@ -97,6 +97,12 @@ def test_a_callback_can_stop_the_fit(X):
     assert recorder.log[-2:] == [("end", "fit", 0), "teardown"]
 
 
+def test_a_fit_that_a_callback_stopped_has_ended(X, tmp_path):
+    for _ in range(2):
+        fitted = encoder(checkpoint=tmp_path).set_callbacks(Recorder(stop_after=2)).fit(X)
+        assert fitted.n_iter_ == 2
+
+
 def test_a_callback_can_stop_a_fit_with_held_out_rows(X):
     fitted = encoder().set_callbacks(Recorder(stop_after=3)).fit(X[:40], X_val=X[40:])
     assert fitted.n_iter_ == 3

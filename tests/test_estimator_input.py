@@ -41,12 +41,15 @@ def unchanged(estimator, before):
 
 BAD_PARAMETERS = [
     ({"layer_sizes": ()}, "layer_sizes must name at least one layer"),
-    ({"layer_sizes": (4, 0)}, r"entries of layer_sizes must be integers .*1, inf.* Got 0"),
+    ({"layer_sizes": (4, 0)}, r"entries of layer_sizes must be integers .*1, 10{9}\]. Got 0"),
     ({"layer_sizes": (4, -1)}, "layer_sizes .* Got -1"),
     ({"layer_sizes": (4, 2.5)}, "layer_sizes .* Got 2.5"),
     ({"layer_sizes": (4, True)}, "layer_sizes .* Got True"),
     ({"layer_sizes": ("4",)}, "layer_sizes .* Got '4'"),
     ({"layer_sizes": [[4]]}, r"layer_sizes .* Got \[4\]"),
+    ({"layer_sizes": (10**12,)}, r"layer_sizes .*1, 10{9}\]. Got 10{12}"),
+    ({"layer_sizes": np.array(4)}, r"layer_sizes must be a sequence. Got array\(4\)"),
+    ({"layer_sizes": {4, 3}}, "layer_sizes must be a sequence. Got {"),
     ({"layer_sizes": 4}, "'layer_sizes' parameter .* Got 4"),
     ({"layer_sizes": "many"}, "'layer_sizes' parameter .* Got 'many'"),
     ({"layer_sizes": None}, "'layer_sizes' parameter .* Got None"),
@@ -65,6 +68,7 @@ BAD_PARAMETERS = [
     ({"layers": (0, 0)}, "layers must name .* none twice"),
     ({"layers": (2,)}, r"layers must be 'all' or .* 0 \(bottom\) to 1. Got \(2,\)"),
     ({"layers": (0.0,)}, "layers must be 'all' or"),
+    ({"layers": (True, False)}, "layers must be 'all' or"),
     ({"sparse_output": "csr"}, "'sparse_output' parameter .* Got 'csr'"),
     ({"optimizer": "sgd"}, "'optimizer' parameter .* Got 'sgd'"),
     ({"learning_rate": 0.0}, "'learning_rate' parameter .* Got 0.0"),
@@ -75,6 +79,7 @@ BAD_PARAMETERS = [
     ({"kl_weight": -1}, "'kl_weight' parameter .* Got -1"),
     ({"kl_warmup": 1.1}, "'kl_warmup' parameter .* Got 1.1"),
     ({"free_bits": -0.1}, "'free_bits' parameter .* Got -0.1"),
+    ({"free_bits": np.array(0.1)}, "free_bits must be a sequence"),
     ({"free_bits": (0.1,)}, r"free_bits must have one entry per stochastic layer \(2\). Got 1"),
     ({"free_bits": (0.1, -0.1)}, "entries of free_bits must be numbers .* Got -0.1"),
     ({"free_bits": (0.1, np.nan)}, "entries of free_bits must be numbers .* Got nan"),
@@ -288,6 +293,22 @@ def test_dates_are_refused_by_name(library):
     assert unchanged(estimator, before)
 
 
+def test_intervals_are_refused_by_name():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": pd.interval_range(0, 40), "b": np.arange(40.0)})
+    with pytest.raises(TypeError, match=r"Column 'a' \(dtype interval.*\) holds Interval values"):
+        encoder().fit(frame)
+
+
+def test_weights_that_no_memory_holds(X, monkeypatch):
+    def too_large(architecture):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("skrgvae.fitting.Hierarchy", too_large)
+    with pytest.raises(MemoryError, match=r"layer_sizes=\(4, 3\) over 3 columns need more memory"):
+        encoder().fit(X)
+
+
 def test_strings_where_no_column_may_be_categorical():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"height": [0.5, 1.5, 2.5], "city": ["Oslo", "Rome", "Oslo"]})
@@ -323,7 +344,7 @@ def test_batches_that_change(X):
     ("out", "kind", "message"),
     [
         ([[0.0]], TypeError, "out must be an ndarray of floats. Got list"),
-        (np.zeros((40, 7), int), TypeError, "out must be an ndarray of floats"),
+        (np.zeros((40, 7), int), TypeError, "out must be an ndarray of floats. Got one of int64"),
         (np.zeros((40, 6)), ValueError, r"out must .* have the shape \(40, 7\). Got \(40, 6\)"),
     ],
     ids=["list", "ints", "shape"],

@@ -111,6 +111,15 @@ def test_a_column_of_which_nothing_is_known_counts_for_nothing():
     assert np.isfinite(model.score_samples(with_values)).all()
 
 
+@pytest.mark.parametrize("likelihood", ["categorical", {"c": "categorical"}])
+def test_a_category_of_which_nothing_is_known_counts_for_nothing(likelihood):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"b": ["u", "v"] * 20, "c": pd.Categorical([None] * 40)})
+    fitted = encoder(likelihood=likelihood, categorical_features=["b", "c"]).fit(frame)
+    some = frame.assign(c=["w", None] * 20)
+    np.testing.assert_array_equal(fitted.transform(some), fitted.transform(frame))
+
+
 def test_missing_entries_cost_and_bring_nothing(fitted):
     # A row's bound is of its known entries: another unit of a column changes it by the
     # logarithm of the unit, once for each known entry.

@@ -94,13 +94,6 @@ def test_same_seed_same_bits(parameters, keep_global_generators):
     assert fingerprint(encoder(**parameters, random_state=4).fit(rows), rows) != first
 
 
-@pytest.fixture
-def double_by_default():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 def numbers_of_a_fit():
     rows = rows_of("gaussian")
     fitted = encoder(early_stopping=True, optimizer="adam").fit(rows)
@@ -150,11 +143,25 @@ def test_no_kind_of_device_rounds_products(kind):
         torch.set_autocast_enabled(kind, before)
 
 
-def test_the_default_dtype_changes_nothing(request):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_the_default_dtype_changes_nothing(dtype):
     expected = numbers_of_a_fit()
-    request.getfixturevalue("double_by_default")
-    assert numbers_of_a_fit() == expected
-    assert torch.get_default_dtype() == torch.float64
+    torch.set_default_dtype(dtype)
+    try:
+        assert numbers_of_a_fit() == expected
+        assert torch.get_default_dtype() == dtype
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_the_default_device_changes_nothing():
+    expected = numbers_of_a_fit()
+    torch.set_default_device("meta")  # where nothing can be computed
+    try:
+        assert numbers_of_a_fit() == expected
+        assert torch.get_default_device().type == "meta"
+    finally:
+        torch.set_default_device(None)
 
 
 def test_no_seed_no_repetition():

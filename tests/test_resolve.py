@@ -12,12 +12,12 @@ def test_given_max_iter_is_kept():
 
 
 def test_a_column_has_one_family():
-    auto = np.array(["gaussian", "gaussian"])
-    families = ("gaussian", "student_t")
-    one = resolve_likelihood({"a": "student_t", 1: "gaussian"}, auto, ["a", "b"], families)
+    auto, empty = np.array(["gaussian", "gaussian"]), np.zeros(2, dtype=bool)
+    known = empty, ["a", "b"], ("gaussian", "student_t")
+    one = resolve_likelihood({"a": "student_t", 1: "gaussian"}, auto, *known)
     assert one.tolist() == ["student_t", "gaussian"]
     with pytest.raises(ValueError, match="two entries for one column: 'a', 0"):
-        resolve_likelihood({"a": "student_t", 0: "gaussian"}, auto, ["a", "b"], families)
+        resolve_likelihood({"a": "student_t", 0: "gaussian"}, auto, *known)
 
 
 def test_given_free_bits_are_kept():

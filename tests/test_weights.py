@@ -86,6 +86,7 @@ def test_through_metadata_routing():
     with config_context(enable_metadata_routing=True):
         step = encoder(max_iter=2).set_fit_request(sample_weight=True)
         step.set_score_request(sample_weight=True)
+        assert not hasattr(step, "set_inverse_transform_request")  # Z is data
         pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), step)
         pipeline.fit(ROWS, sample_weight=WEIGHTS)
         search = GridSearchCV(step, {"layer_sizes": [(4,), (4, 2)]}, cv=2)

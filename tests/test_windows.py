@@ -131,6 +131,13 @@ def test_new_rows_with_those_before_them_are_as_in_the_whole():
     np.testing.assert_array_equal(windows.transform(X[20 - 5 :])[5:], windows.transform(X)[20:])
 
 
+@pytest.mark.parametrize("group", [None, 1])
+def test_masked_entries_are_missing(group):
+    X = np.ma.masked_array([[1.0, 7.0], [999.0, 7.0]], mask=[[0, 0], [1, 0]])
+    found = WindowTransformer(1, group=group).fit_transform(X)
+    np.testing.assert_array_equal(found[:, 0], [1.0, np.nan])
+
+
 def test_missing_entries_stay_missing():
     X = series()
     X[10, 1] = np.nan

@@ -86,7 +86,7 @@ class CompiledNorm:
         self.gain, self.floor = self.state[0], f(floor)
         self.standard = np.empty((0, len(self.gain)), np.float32)
         self.inverse_deviation = np.empty_like(self.gain)
-        self.slopes = torch.empty(2, len(self.gain))
+        self.slopes = torch.empty(2, len(self.gain), dtype=torch.float32)
         self.written = self.slopes.numpy()
 
     def forward(self, x: Tensor, momentum: float) -> None:

@@ -64,9 +64,11 @@ class Column:
                 self._refuse(cell_type)
         has_strings = any(issubclass(cell_type, str) for cell_type in self._types)
         has_numbers = any(issubclass(cell_type, Number) for cell_type in self._types)
-        if has_strings and has_numbers:
-            self._check_that_numbers_are_nan()
-        return "strings" if has_strings else "numbers" if has_numbers else "nothing"
+        if has_strings:
+            if has_numbers:
+                self._check_that_numbers_are_nan()
+            return "strings"
+        return "numbers" if has_numbers and self.example() is not None else "nothing"
 
     @property
     def float_dtype(self) -> np.dtype:

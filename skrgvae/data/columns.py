@@ -204,13 +204,38 @@ class Columns:
             _refuse_sparse(categorical)
 
     def refuse_others_than(self, before: Columns) -> None:
-        """Raise ValueError if a column has other categories than before."""
+        """Raise ValueError if columns have other names or categories than before."""
+        if len(self.categories) != len(before.categories):
+            raise ValueError(
+                f"X has {len(self.categories)} features, but the encoder is expecting "
+                f"{len(before.categories)} features as input."
+            )
+        if self.names and before.names and self.names != before.names:
+            different = zip(self.names, before.names, strict=True)
+            name, known = next(pair for pair in different if pair[0] != pair[1])
+            raise ValueError(
+                "The feature names should match those of the previous fit, in their order: got "
+                f"{name!r} in the place of {known!r}. Start anew with warm_start=False."
+            )
         pairs = zip(self._labels, self.categories, before.categories, strict=True)
         changed = [repr(label) for label, mine, theirs in pairs if mine != theirs]
         if changed:
             raise ValueError(
                 "Training goes on from the network of the previous fit, in which "
                 f"{_named(changed)} had other categories. Start anew with warm_start=False."
+            )
+
+    def refuse_other_features(self, categorical_features: Any) -> None:
+        """Raise ValueError if others than these columns are named as categorical."""
+        mask = _resolve_categorical(categorical_features, self.names, len(self.categories))
+        if mask is None:
+            return
+        pairs = zip(self._labels, self.categories, mask, strict=True)
+        changed = [repr(label) for label, mine, named in pairs if (mine is not None) != named]
+        if changed:
+            raise ValueError(
+                f"categorical_features tells {_named(changed)} otherwise than in earlier calls. "
+                "Set it back, or start anew with a new encoder."
             )
 
     def dtype_of(self, X: Any) -> np.dtype[Any]:

@@ -113,12 +113,12 @@ def _as_array(X: Any) -> NDArray:
     elif getattr(getattr(X, "dtype", None), "kind", None) == "T":
         X = X.astype(object)
     elif isinstance(X, np.ma.MaskedArray):  # scikit-learn would read what is behind the mask
-        X = _unmasked(X)
+        X = unmasked(X)
     array = check_array(X, dtype=None, ensure_all_finite=False)
     return array.astype(object) if array.dtype.kind == "U" else array
 
 
-def _unmasked(X: np.ma.MaskedArray) -> NDArray:
+def unmasked(X: np.ma.MaskedArray) -> NDArray:
     """The array with what is missing in the place of what is masked."""
     mask, values = np.ma.getmaskarray(X), np.asarray(X.data)
     if not mask.any():
@@ -187,7 +187,8 @@ def _read_pandas(label: str, series: Any) -> Column:
     if isinstance(dtype, np.dtype):
         return Column(label, series.to_numpy(), str(dtype))
     # What an extension dtype holds: nullable and Arrow ones name it numpy_dtype, sparse subtype.
-    held = np.dtype(getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", object)))
+    subtype = dtype.subtype if isinstance(dtype, pandas.SparseDtype) else object
+    held = np.dtype(getattr(dtype, "numpy_dtype", subtype))
     if held.kind in "biuf":
         if not series.isna().any():
             return Column(label, series.to_numpy(dtype=held), str(dtype))

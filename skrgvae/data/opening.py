@@ -86,6 +86,7 @@ class Opener:
     def _open_blocks(self, blocks: Blocks) -> Source:
         """Read all blocks once, or only the first where the storage knows its rows and types."""
         learning, n_columns, sizes, dtype = self.columns is None, 0, [], np.dtype(np.float32)
+        is_sparse = True
         for number, block in enumerate(blocks.read(range(blocks.n_blocks))):
             table = self._in_memory(block, learning and number == 0)
             if learning:
@@ -94,6 +95,7 @@ class Opener:
             dtype = np.promote_types(dtype, self._dtype(table))
             n_columns = table.shape[1]
             sizes.append(table.shape[0])
+            is_sparse &= issparse(block)
             no_categories = self.learned().are_numbers
             if isinstance(blocks, SlicedBlocks) and blocks.are_numbers and no_categories:
                 sizes = blocks.sizes()
@@ -109,7 +111,7 @@ class Opener:
         def encode(block: Any) -> NDArray[np.floating]:
             return self._encode(self._in_memory(block, False)).astype(dtype, copy=False)
 
-        return BlockRows(blocks, sizes, encode, n_columns, dtype)
+        return BlockRows(blocks, sizes, encode, n_columns, dtype, is_sparse)
 
     def _in_memory(self, X: Any, reset: bool) -> Any:
         """An array or a frame whose names and number of columns are those of the estimator."""

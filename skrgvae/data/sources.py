@@ -137,11 +137,10 @@ class BlockRows:
         Turns a block into rows of numbers.
     n_columns : int
     dtype : numpy dtype
+    is_sparse : bool, default=False
     index : ndarray of int or None
         Positions of the rows that count, rising; None: all.
     """
-
-    is_sparse = False
 
     def __init__(
         self,
@@ -150,9 +149,11 @@ class BlockRows:
         encode: Callable[[Any], NDArray[np.floating]],
         n_columns: int,
         dtype: np.dtype[Any],
+        is_sparse: bool = False,
         index: NDArray[np.intp] | None = None,
     ) -> None:
         self.blocks = blocks
+        self.is_sparse = is_sparse
         self.ends = np.cumsum(sizes)
         self.encode = encode
         self.index = index
@@ -189,7 +190,9 @@ class BlockRows:
     def part(self, index: NDArray[np.intp]) -> BlockRows:
         sizes = np.diff(self.ends, prepend=0).tolist()
         kept = index if self.index is None else self.index[index]
-        return BlockRows(self.blocks, sizes, self.encode, self.n_columns, self.dtype, kept)
+        return BlockRows(
+            self.blocks, sizes, self.encode, self.n_columns, self.dtype, self.is_sparse, kept
+        )
 
     def _read(self, order: Iterable[int]) -> Iterator[tuple[slice, NDArray[np.floating]]]:
         """The rows that count of the given blocks, and where they stand among those."""

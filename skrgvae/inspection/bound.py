@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
+
+from skrgvae.inspection.tables import checked
 
 
 class ElboEstimate(NamedTuple):
@@ -65,10 +66,9 @@ def elbo_estimate(encoder: Any, X: ArrayLike, n_draws: int = 10) -> ElboEstimate
     >>> estimate.noise_error < estimate.row_error < abs(estimate.mean)
     True
     """
-    check_is_fitted(encoder)
     if not isinstance(n_draws, Integral) or n_draws < 2:
         raise ValueError(f"n_draws must be an integer in the range [2, inf). Got {n_draws!r}.")
-    table = encoder._rows(X)
+    table = checked(encoder, X)
     draws = encoder._model.elbo_draws(table, int(n_draws)).astype(np.float64)
     n_rows = draws.shape[1]
     rows = draws.mean(axis=0)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from skrgvae.data.sources import ArrayRows
 from skrgvae.inspection.tables import (
     as_array,
     as_table,
     check_count,
+    check_encoder,
     checked,
     column_names,
     deviations,
     emitted_units,
     strongest,
 )
+from skrgvae.typical import active_means
 
 # Rows drawn from the model, with a seed of their own: they give the spread of the columns and
 # the mean active values of the upper units, which a fitted encoder does not keep. Fewer of very
@@ -72,15 +74,13 @@ def layer_components(encoder: Any, layer: int = 0) -> NDArray[np.float64]:
     >>> layer_components(encoder, 1).shape
     (4, 64)
     """
-    check_is_fitted(encoder)
+    check_encoder(encoder)
     n_layers = len(encoder.layer_sizes_)
     if not isinstance(layer, Integral) or isinstance(layer, bool) or not 0 <= layer < n_layers:
         raise ValueError(f"layer must be an int in the range [0, {n_layers}). Got {layer!r}.")
-    active_means = (
-        [encoder._active_means] if layer == 0 else _active_means(encoder, _drawn(encoder))
-    )
-    on, off = _on_and_off(encoder, int(layer), active_means[layer])
-    return encoder._model.effects(on, off)
+    # Those of the bottom layer were kept in training.
+    known = [encoder._active_means] if layer == 0 else _active_means(encoder, _drawn(encoder))
+    return _components(encoder, int(layer), known)
 
 
 def unit_effects(encoder: Any, n_columns: int | None = 5) -> Any:
@@ -124,10 +124,12 @@ def unit_effects(encoder: Any, n_columns: int | None = 5) -> Any:
     >>> len(effects["column"])  # two for each of 12 units
     24
     """
-    check_is_fitted(encoder)
+    check_encoder(encoder)
     n_columns = check_count("n_columns", n_columns, encoder.n_features_in_)
-    effects = np.concatenate([layer_components(encoder, layer) for layer in encoder._emitted()])
-    weights = _in_deviations(encoder, effects, _drawn(encoder))
+    drawn = _drawn(encoder)
+    known = _active_means(encoder, drawn)
+    effects = np.concatenate([_components(encoder, at, known) for at in encoder._emitted()])
+    weights = _in_deviations(encoder, effects, drawn)
     units, ranks, columns = strongest(weights, n_columns)
     layer, unit = emitted_units(encoder)
     return as_table(
@@ -176,16 +178,16 @@ def unit_links(encoder: Any, n_units: int | None = 5) -> Any:
     >>> links["layer"].tolist(), links["lower_layer"].tolist()
     ([1, 1, 1, 1], [0, 0, 0, 0])
     """
-    check_is_fitted(encoder)
+    check_encoder(encoder)
     sizes = encoder.layer_sizes_
     n_units = check_count("n_units", n_units, sum(sizes))
-    active_means = _active_means(encoder, _drawn(encoder))
+    known = _active_means(encoder, _drawn(encoder))
     parts = []
     for layer in encoder._emitted():
-        on, off = _on_and_off(encoder, layer, active_means[layer])
+        on, off = _on_and_off(encoder, layer, known[layer])
         n_below = sum(sizes[:layer])
         effects = (np.concatenate(on, axis=1) - np.concatenate(off, axis=1))[:, :n_below]
-        typical = np.concatenate([*active_means[:layer], np.empty(0)])
+        typical = np.concatenate([*known[:layer], np.empty(0)])
         weights = np.divide(effects, typical, out=np.zeros_like(effects), where=typical > 0)
         units, ranks, lower = strongest(weights, n_units)
         lower_layer = np.repeat(np.arange(layer), sizes[:layer])[lower]
@@ -252,13 +254,11 @@ def explain(
     n_columns = check_count("n_columns", n_columns, table.shape[1])
     layer, unit = emitted_units(encoder)
     n_units = check_count("n_units", n_units, len(layer))
-    model, layers = encoder._model, range(len(encoder.layer_sizes_))
-    splits = np.cumsum(encoder.layer_sizes_)[:-1]
-    names, drawn = column_names(encoder), _drawn(encoder)
+    model, names, drawn = encoder._model, column_names(encoder), _drawn(encoder)
     parts = []
     for row in range(len(table)):
         one = ArrayRows(table[row : row + 1])
-        medians = np.split(model.features(one, "median", layers)[0], splits)
+        medians = [values[0] for values in model.medians(one)]
         all_kl = model.unit_kl(one)
         value = np.array([medians[at][number] for at, number in zip(layer, unit, strict=True)])
         kl = np.array([all_kl[at][number] for at, number in zip(layer, unit, strict=True)])
@@ -298,8 +298,15 @@ def _effect_here(
     return encoder._model.effects(present, absent)[0]
 
 
+def _components(
+    encoder: Any, layer: int, known: Sequence[NDArray[np.floating]]
+) -> NDArray[np.float64]:
+    """`layer_components`, given the mean active values of the layers up to this one."""
+    return encoder._model.effects(*_on_and_off(encoder, layer, known[layer]))
+
+
 def _on_and_off(
-    encoder: Any, layer: int, active_means: NDArray[np.float64]
+    encoder: Any, layer: int, on_at: NDArray[np.floating]
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
     """Values of all layers, one row per unit of a layer: with it on, and with it at 0."""
     n_units = encoder.layer_sizes_[layer]
@@ -307,7 +314,7 @@ def _on_and_off(
         np.tile(median.astype(np.float64), (n_units, 1)) for median in encoder._medians[layer:]
     ]
     on, off = upper[0].copy(), upper[0].copy()
-    np.fill_diagonal(on, active_means)
+    np.fill_diagonal(on, on_at)
     np.fill_diagonal(off, 0.0)
     follow = encoder._model.follow
     return follow([on, *upper[1:]]), follow([off, *upper[1:]])
@@ -321,11 +328,8 @@ def _drawn(encoder: Any) -> NDArray[np.float64]:
 
 def _active_means(encoder: Any, drawn: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Mean of the positive medians of every unit, one array per layer; 0 where there are none."""
-    sizes = encoder.layer_sizes_
-    medians = encoder._model.features(ArrayRows(drawn), "median", range(len(sizes)))
-    n_positive = np.maximum((medians > 0).sum(axis=0), 1)
-    means = np.split(np.maximum(medians, 0).sum(axis=0) / n_positive, np.cumsum(sizes)[:-1])
-    return [encoder._active_means.astype(np.float64), *means[1:]]
+    upper = encoder._model.medians(ArrayRows(drawn))[1:]
+    return [encoder._active_means.astype(np.float64), *map(active_means, upper)]
 
 
 def _in_deviations(

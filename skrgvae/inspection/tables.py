@@ -36,9 +36,19 @@ def activity(encoder: Any, rows: Source) -> NDArray[np.float64]:
     return features.astype(np.float64)
 
 
+def check_encoder(encoder: Any) -> None:
+    """Refuse what is not a fitted encoder."""
+    if not hasattr(encoder, "unit_summary"):
+        raise TypeError(
+            "encoder must be a fitted HierarchicalSparseEncoder (in a pipeline, the step itself)."
+            f" Got {type(encoder).__name__}."
+        )
+    check_is_fitted(encoder)
+
+
 def checked(encoder: Any, X: Any) -> Source:
     """Rows as the model takes them, of an encoder that must be fitted."""
-    check_is_fitted(encoder)
+    check_encoder(encoder)
     return encoder._rows(X)
 
 

@@ -78,6 +78,8 @@ def associations(encoder: Any, X: ArrayLike, y: ArrayLike, task: str = "auto") -
         row = next((row for row, value in enumerate(target) if is_missing(value)), None)
         if row is not None:
             raise ValueError(f"Input y has no entry in row {row}.")
+        if len({isinstance(value, str) for value in target}) > 1:
+            raise ValueError("Input y must be uniformly strings or numbers. Got both.")
     if task == "auto":
         is_number = type_of_target(target, input_name="y") == "continuous"
         task = "regression" if is_number else "classification"

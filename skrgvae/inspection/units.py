@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skrgvae.data.sources import Source
 from skrgvae.inspection.tables import (
     activity,
     as_table,
@@ -22,35 +22,34 @@ from skrgvae.inspection.tables import (
 USED_ABOVE = 0.01
 
 
-def unit_columns(
-    features: NDArray[np.floating], kl: Sequence[NDArray[np.float64]], layers: Sequence[int]
-) -> dict[str, NDArray]:
+def unit_columns(encoder: Any, rows: Source, features: NDArray[np.float64]) -> dict[str, NDArray]:
     """Statistics of every emitted unit over some rows.
 
     Parameters
     ----------
+    encoder : HierarchicalSparseEncoder
+    rows : Source
+        As `checked` gives them.
     features : ndarray of shape (n_rows, n_units)
-        Emitted values, layers side by side in the order of `layers`.
-    kl : sequence of ndarray of shape (n_units of the layer,)
-        Mean KL of each unit (nats), one array per layer of the model, bottom first.
-    layers : sequence of int
-        Layers emitted.
+        Their `activity`.
 
     Returns
     -------
     dict of ndarray of shape (n_units,)
         Columns `layer`, `unit`, `kl`, `zero_share`, `mean`, `std` and `used`.
     """
-    std = features.std(axis=0, dtype=np.float64)
-    unit_kl = np.concatenate([kl[layer] for layer in layers])
+    layer, unit = emitted_units(encoder)
+    of_layers = encoder._model.unit_kl(rows)
+    kl = np.concatenate([of_layers[emitted] for emitted in encoder._emitted()])
+    std = features.std(axis=0)
     return {
-        "layer": np.concatenate([np.full(len(kl[layer]), layer) for layer in layers]),
-        "unit": np.concatenate([np.arange(len(kl[layer])) for layer in layers]),
-        "kl": unit_kl,
+        "layer": layer,
+        "unit": unit,
+        "kl": kl,
         "zero_share": (features == 0).mean(axis=0),
-        "mean": features.mean(axis=0, dtype=np.float64),
+        "mean": features.mean(axis=0),
         "std": std,
-        "used": (unit_kl > USED_ABOVE) & (std > USED_ABOVE),
+        "used": (kl > USED_ABOVE) & (std > USED_ABOVE),
     }
 
 
@@ -99,7 +98,7 @@ def unit_statistics(encoder: Any, X: ArrayLike) -> Any:
     """
     rows = checked(encoder, X)
     features = activity(encoder, rows)
-    columns = unit_columns(features, encoder._model.unit_kl(rows), encoder._emitted())
+    columns = unit_columns(encoder, rows, features)
     return as_table({**columns, "lifetime_sparsity": _lifetime_sparsity(features)})
 
 

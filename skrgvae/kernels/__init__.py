@@ -24,7 +24,7 @@ def run() -> bool:
     try:
         from skrgvae.kernels.bernoulli import log_prob_and_slopes
 
-        log_prob_and_slopes(*torch.zeros(2, 1, 1, device="cuda"))
+        log_prob_and_slopes(*torch.zeros(2, 1, 1, dtype=torch.float32, device="cuda"))
     except (ImportError, OSError, RuntimeError, SubprocessError):
         return False
     return True

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from skrgvae.data.summary import Summary
 from skrgvae.likelihoods.correlation import expected_given_known, shrunk_correlation
-from skrgvae.likelihoods.family import DTYPE, widen, within_reach
+from skrgvae.likelihoods.family import DTYPE, first_scale, widen, within_reach
 
 # Coordinates of which a correlation is kept, and rows that it is taken from, at most.
 MOST_CORRELATED, MAX_ROWS = 1000, 2000
@@ -79,6 +79,9 @@ class LinearCompletion(nn.Module):
     def extend(self, parts: Sequence[Summary]) -> None:
         """Take extremes of more rows in, block by block; NaN says nothing."""
         if parts:
+            late, loc, spread = first_scale(parts, self.low == self.high, self.loc)
+            self.loc[late], self.unit[late] = loc, spread
+            self.low[late], self.high[late] = loc - spread, loc + spread
             lowest, highest = (
                 np.concatenate([getattr(part, name) for part in parts]) for name in ("low", "high")
             )

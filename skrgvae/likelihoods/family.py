@@ -80,8 +80,8 @@ class Family(nn.Module):
         Whether the bottom-up pass reads, in the place of holes, what is linear in the coordinates
         of the row's other completed columns.
     linear : bool
-        Whether `impute` adds that to the outputs. Not where these saturate: added to a
-        probability near 0, what a rare value of another column says is mostly wrong.
+        Whether `impute` adds that to what the outputs make one expect. Not where these saturate:
+        added to a probability near 0, what a rare value of another column says is mostly wrong.
     """
 
     name: ClassVar[str]
@@ -211,6 +211,36 @@ def within_reach(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """
     far = high - low
     return values.clamp(low - far, high + far)
+
+
+def first_scale(
+    parts: Sequence[Summary], still: Tensor, loc: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale of columns that had one value or none so far, and have others in more rows.
+
+    Parameters
+    ----------
+    parts : sequence of Summary
+        Of the columns in the new rows, side by side.
+    still : Tensor of bool of shape (n_columns,)
+        Which columns had one value or none so far: `loc`.
+    loc : Tensor of shape (n_columns,)
+
+    Returns
+    -------
+    late : Tensor of bool of shape (n_columns,)
+        Columns that have others now.
+    mean, spread : Tensor of shape (n_late,)
+        Of the new values; the spread of a single one is its distance from the value so far.
+    """
+    n_known, mean, spread = (
+        torch.from_numpy(np.concatenate([getattr(part, name) for part in parts]))
+        for name in ("n_known", "mean", "spread")
+    )
+    distance = (mean - loc).abs()
+    # The same number in float32 and in float64 is one value.
+    late = still & (n_known > 0) & ((spread > 0.0) | (distance > 1e-6 * mean.abs()))
+    return late, mean[late], torch.where(spread > 0.0, spread, distance)[late]
 
 
 def widen(

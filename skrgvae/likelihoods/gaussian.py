@@ -20,6 +20,7 @@ from skrgvae.likelihoods.family import (
     Family,
     Observed,
     blank,
+    first_scale,
     softplus_parameter,
     widen,
     within_reach,
@@ -101,6 +102,10 @@ class Gaussian(Family):
         self._find_bent()
 
     def extend(self, summary: Summary) -> Summary:
+        late, loc, spread = first_scale([summary], ~self.varies, self.loc)
+        self.loc[late], self.spread[late] = loc, spread
+        self.low[late], self.high[late] = loc - spread, loc + spread
+        self.varies |= late
         widen(self.low, self.high, summary.low, summary.high)
         # What is usual in a column with spikes is not moved by further ones.
         bent = self.bent.numpy()

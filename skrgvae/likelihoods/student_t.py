@@ -10,7 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skrgvae.data.summary import Summary
-from skrgvae.likelihoods.family import DTYPE, LARGEST, Family, Observed, blank, softplus_parameter
+from skrgvae.likelihoods.family import (
+    DTYPE,
+    LARGEST,
+    Family,
+    Observed,
+    blank,
+    first_scale,
+    softplus_parameter,
+)
 from skrgvae.likelihoods.gaussian import SCALE_FLOOR
 from skrgvae.likelihoods.robust import centre_and_width, without_outliers
 
@@ -53,6 +61,12 @@ class StudentT(Family):
         self.varies.copy_(width > 0.0)
         self.loc.copy_(centre)
         self.width.copy_(torch.where(self.varies, width, 1.0))
+
+    def extend(self, summary: Summary) -> Summary:
+        late, loc, width = first_scale([summary], ~self.varies, self.loc)
+        self.loc[late], self.width[late] = loc, width
+        self.varies |= late
+        return super().extend(summary)
 
     def coordinate_summary(self, summary: Summary) -> Summary:
         loc, width, varies = (part.numpy() for part in (self.loc, self.width, self.varies))

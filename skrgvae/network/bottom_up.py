@@ -11,8 +11,8 @@ from skrgvae.network.architecture import Architecture
 from skrgvae.network.modules import VARIANCE_FLOOR, Affine, BatchNorm, Hidden, positive
 from skrgvae.network.records import Message
 
-# Spread of the normalised pseudo-observations, beside a prior that starts at scale 1 (model.md:
-# gain 0.9 and shift -0.76 give 20 % of the units on).
+# Spread of the normalised pseudo-observations, beside a prior that starts at scale 1: with a shift
+# of -0.76, 20 % of the units are on.
 FIXED_GAIN = 0.9
 # Share of the drawn weights in those that start from rows. It tells units apart that start from
 # the same row, where there are fewer rows than units.

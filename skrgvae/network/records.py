@@ -1,4 +1,4 @@
-"""Typed records that leave the network; training and inspection read nothing else of it."""
+"""Typed records that leave the network: what training and the trained model read of it."""
 
 from __future__ import annotations
 

@@ -44,13 +44,17 @@ def encode(value: Any) -> Any:
         return {"tuple": [encode(item) for item in value]}
     if isinstance(value, Mapping):
         return {"mapping": [[_key(key), encode(item)] for key, item in value.items()]}
+    if hasattr(value, "to_numpy"):  # an index or a series of pandas
+        value = value.to_numpy()
     if isinstance(value, np.generic | np.ndarray) and value.dtype.name in NUMPY_TYPES:
         return {"numpy": [value.dtype.name, encode(value.tolist())]}
+    if isinstance(value, range | np.ndarray):  # an array of words, say
+        return encode(list(value))
     if isinstance(value, np.random.RandomState):
         return {"RandomState": _random_state(value)}
     raise TypeError(
         f"a model file can't hold a {type(value).__name__}, only None, booleans, numbers, "
-        "strings, lists, tuples, mappings, numeric arrays of numpy and RandomState"
+        "strings, lists, tuples, mappings, arrays, series of pandas and RandomState"
     )
 
 

@@ -260,10 +260,10 @@ def _scores(say, labels):
     return _table(["", *(say.words[f"short.{score}"] for score in _SCORES)], rows)
 
 
-def _best_classifier(record, labels="all"):
+def _best_classifier(record):
     """The classifier that is best with the encoder or without it, whatever the features."""
     score = record["settings"]["score"]
-    here = [one for one in record["scores"] if one["labels"] == labels]
+    here = [one for one in record["scores"] if one["labels"] == "all"]
     return max(here, key=lambda one: one[score]["mean"])["classifier"]
 
 

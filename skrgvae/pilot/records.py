@@ -311,8 +311,8 @@ class PilotResult:
     data : DataSummary
     settings : Settings
     seeds : dict
-        `"split"` made the folds; `"folds"` holds one seed per fold, for its encoder and its draws
-        of labelled rows.
+        `"draw"` chose the rows of a quick look, `"split"` made the folds; `"folds"` holds one seed
+        per fold, for its encoder and its draws of labelled rows.
     verdict : Verdict
     scores : tuple of Scores
         Of every set of features, classifier and number of labels.

@@ -8,19 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
-
-from skrgvae.estimator import HierarchicalSparseEncoder
-
-
-def check_encoder(encoder: Any) -> None:
-    """Refuse what is not a fitted encoder."""
-    if not isinstance(encoder, HierarchicalSparseEncoder):
-        raise TypeError(
-            "encoder must be a fitted HierarchicalSparseEncoder (in a pipeline, the step itself)."
-            f" Got {type(encoder).__name__}."
-        )
-    check_is_fitted(encoder)
 
 
 def check_count(name: str, value: Any, lowest: int = 1) -> int:

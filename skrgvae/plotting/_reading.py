@@ -18,9 +18,7 @@ def table_of(encoder: Any, X: ArrayLike) -> NDArray[np.float64]:
 
 def unit_values(encoder: Any, table: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Posterior medians of all units, (n_rows, n_units) for each layer, bottom first."""
-    sizes = encoder.layer_sizes_
-    values = encoder._model.features(ArrayRows(table), "median", range(len(sizes)))
-    return np.split(values, np.cumsum(sizes)[:-1], axis=1)
+    return encoder._model.medians(ArrayRows(table))
 
 
 def moved(encoder: Any, layer: int, unit: int, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,11 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from skrgvae.data.sources import ArrayRows
 from skrgvae.inspection import layer_components
-from skrgvae.inspection.tables import column_names
+from skrgvae.inspection.tables import check_encoder, column_names
 from skrgvae.plotting._canvas import panels_across, require_matplotlib, several_axes
 from skrgvae.plotting._checks import (
     check_count,
-    check_encoder,
     check_image_shape,
     check_index,
     check_names,
@@ -164,6 +163,8 @@ class DictionaryDisplay:
             )
         else:
             chosen = np.array([check_index("units", unit, size) for unit in units], dtype=np.intp)
+            if not len(chosen):
+                raise ValueError("units must name at least one unit. Got none.")
             title = f"layer {layer}: {len(chosen)} of {size} units"
         effects = layer_components(encoder, layer)[chosen]
         label = "change of E[x]"

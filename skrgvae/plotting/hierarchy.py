@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skrgvae.inspection import layer_components, unit_links
-from skrgvae.inspection.tables import column_names
+from skrgvae.inspection.tables import check_encoder, column_names
 from skrgvae.plotting._canvas import require_matplotlib, single_axes
 from skrgvae.plotting._checks import (
     check_count,
-    check_encoder,
     check_image_shape,
     check_names,
     check_table,

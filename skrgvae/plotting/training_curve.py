@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from skrgvae.inspection.tables import check_encoder
 from skrgvae.plotting._canvas import require_matplotlib, several_axes
-from skrgvae.plotting._checks import check_encoder
 from skrgvae.plotting._style import BLUE, GRAY, GREEN, SMALL, VERMILION, line_styles
 
 NEEDED = ("elbo", "validation_elbo", "reconstruction", "kl")

@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skrgvae.inspection.tables import check_encoder
 from skrgvae.inspection.units import USED_ABOVE
 from skrgvae.plotting._canvas import require_matplotlib, several_axes
-from skrgvae.plotting._checks import check_encoder
 from skrgvae.plotting._style import SMALL, VERMILION, line_styles
 
 NEEDED = ("layer", "kl", "zero_share", "used")

@@ -2,10 +2,10 @@
 
 from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
-from skrgvae.training.checkpoints import Snapshot, restore, take_snapshot
 from skrgvae.training.history import Epoch, History
 from skrgvae.training.loop import Hooks, Run, Stopping, Trainer, fit_epochs
 from skrgvae.training.schedules import Schedule
+from skrgvae.training.snapshot import Snapshot, restore, take_snapshot
 from skrgvae.training.steps import Settings
 
 __all__ = [

@@ -256,7 +256,9 @@ def fit_epochs(
             if save is not None:
                 save(run)
             if hooks is not None and hooks.end_epoch(run.history):
-                break
+                run = replace(run, ended=True)
+                if save is not None:
+                    save(run)
     except KeyboardInterrupt:
         if not run.history.epochs:
             raise
@@ -291,12 +293,8 @@ def _after_epoch(
 def _with_validation(epoch: Epoch, validate: Callable[[], float]) -> Epoch:
     started = time.perf_counter()
     elbo = validate()
-    fields: dict[str, Any] = {
-        **vars(epoch),
-        "validation_elbo": elbo,
-        "seconds": epoch.seconds + time.perf_counter() - started,
-    }
-    return Epoch(**fields)
+    seconds = epoch.seconds + time.perf_counter() - started
+    return replace(epoch, validation_elbo=elbo, seconds=seconds)
 
 
 def _copy_state(module: nn.Module) -> dict[str, Tensor]:

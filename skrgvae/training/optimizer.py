@@ -34,7 +34,7 @@ class Moments:
 
     def __init__(self, values: nn.Parameter, n_weights: int = 0, decay: float = 0.0) -> None:
         self.values, self.n_weights, self.decay = values, n_weights, decay
-        self.n_steps = torch.zeros((), device=values.device)
+        self.n_steps = torch.zeros((), dtype=torch.float32, device=values.device)
         self.mean = torch.zeros_like(values, requires_grad=False)
         self.square = torch.zeros_like(values, requires_grad=False)
 
@@ -48,7 +48,7 @@ class Moments:
     def load_state(self, state: Mapping[str, NDArray]) -> None:
         """Go on from what `state` gave."""
         for name, part in (("step", self.n_steps), ("mean", self.mean), ("square", self.square)):
-            part.copy_(torch.as_tensor(state[name])) if state else part.zero_()
+            part.copy_(torch.tensor(state[name])) if state else part.zero_()
 
     def has_finite_gradients(self) -> Tensor:
         """Whether they can be squared, shape ()."""

@@ -261,7 +261,7 @@ class _DeviceStep:
 
     def begin(self, rate_factor: float, dropped: int) -> None:
         """Before a pass."""
-        self._account.zero_()[:2].copy_(torch.tensor([rate_factor, dropped]))
+        self._account.zero_()[:2].copy_(torch.tensor([rate_factor, dropped], dtype=torch.float64))
 
     def take(self, fused: FusedPass, reading: Any, noise: Tensor) -> None:
         """Move the parameters, unless the loss or a gradient is not finite, and keep account."""

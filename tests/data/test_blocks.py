@@ -410,6 +410,13 @@ def counts():
     return csr_array(rng.binomial(2, 0.04, size=(400, 50)).astype(np.float32))
 
 
+def test_batches_of_counts_are_counts(counts):
+    parts = [counts[start : start + 100] for start in range(0, 400, 100)]
+    fitted = HierarchicalSparseEncoder((3,), max_iter=1)
+    assert set(fitted.fit(Again(parts)).likelihood_) == {"negative_binomial"}
+    assert set(fitted.fit(counts).likelihood_) == {"negative_binomial"}
+
+
 @pytest.mark.parametrize("make", [csr_array, csc_array])
 def test_a_sparse_table_is_never_dense_as_a_whole(counts, make, monkeypatch):
     X = make(counts)

@@ -588,7 +588,7 @@ def test_identifiers():
     assert Columns.learn(names[:, None]).settled().n_categories == (MIN_ROWS_OF_IDENTIFIER - 1,)
 
 
-@pytest.mark.parametrize("empty", [[np.nan, np.nan], [None, None]])
+@pytest.mark.parametrize("empty", [[np.nan, np.nan], [None, None], pd.array([None] * 2, "str")])
 def test_text_that_is_empty_in_a_chunk(empty):
     # pandas reads an empty column of a chunk as floats.
     parts = [Columns.learn(pd.DataFrame({"a": cells})) for cells in (["x", "z"], empty)]

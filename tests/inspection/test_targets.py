@@ -101,6 +101,7 @@ def test_wrong_targets(X, encoder):
         (np.where(y > 1, np.nan, y), "y contains NaN"),
         (np.column_stack([y, y]), "y should be a 1d array"),
         (np.array(["a", None, *["b"] * 298], dtype=object), "y has no entry in row 1"),
+        (np.array(["a", 1, *["b"] * 298], dtype=object), "y must be uniformly strings or numbers"),
     ]:
         with pytest.raises(ValueError, match=said):
             associations(encoder, X, wrong)

@@ -5,10 +5,12 @@ import importlib.util
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 
 from skrgvae import HierarchicalSparseEncoder
 from skrgvae.inspection import (
     associations,
+    elbo_estimate,
     explain,
     layer_components,
     redundancy,
@@ -33,6 +35,21 @@ def X():
 @pytest.fixture(scope="module")
 def encoder(X):
     return HierarchicalSparseEncoder((6, 3), max_iter=30, random_state=0).fit(X)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        *(lambda e, X, of=of: of(e, X) for of in (unit_statistics, top_rows, redundancy, explain)),
+        *(lambda e, X, of=of: of(e) for of in (unit_effects, unit_links, layer_components)),
+        unit_inputs,
+        elbo_estimate,
+        lambda e, X: associations(e, X, X[:, 0]),
+    ],
+)
+def test_a_pipeline_is_no_encoder(X, encoder, ask):
+    with pytest.raises(TypeError, match=r"in a pipeline, the step itself\). Got Pipeline"):
+        ask(make_pipeline(encoder), X)
 
 
 def with_layers(encoder, X, layers):

@@ -157,6 +157,24 @@ def test_parameters_come_back(parameters, tmp_path, capsys):
             assert type(found[name]) is type(value)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "kept"),
+    [
+        ({"categorical_features": pd.Index(["ü"])}, ["ü"]),
+        ({"categorical_features": np.array(["ü"])}, ["ü"]),
+        ({"layer_sizes": range(5, 3, -1)}, [5, 4]),
+        ({"layer_sizes": pd.Series([5, 3])}, np.array([5, 3])),
+    ],
+)
+def test_sequences_come_back_as_lists_or_arrays(parameters, kept, tmp_path):
+    frame = FRAME.assign(ü=np.where(FRAME["ü"] > 0, "on", "off"))
+    fitted = encoder(**parameters).fit(frame)
+    loaded = reloaded(fitted, tmp_path)
+    (name,) = parameters
+    assert_array_equal(getattr(loaded, name), kept)
+    assert_array_equal(loaded.fit(frame).transform(frame), fitted.transform(frame))
+
+
 def test_a_random_state_goes_on_where_it_stood(tmp_path):
     fitted = encoder(random_state=np.random.RandomState(5)).fit(BITS)
     fitted.random_state.normal()  # leaves half of a pair behind
