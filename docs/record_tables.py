@@ -91,29 +91,41 @@ def as_it_comes(record):
 def missing(record):
     """Errors of what was filled in and balanced accuracy, means over the draws of a row."""
     cells, sets = {}, {**SETS, "adult": "adult, 6,000 rows", "adult_whole": "adult"}
-    for cell in record.values():
+    for method, cell in _by_method(record):
         config, labels = cell["configuration"], {"random": "", "high": ", high values"}
         removed = f"{100 * config['share']:.0f} %{labels[config['mechanism']]}"
         place = list(sets).index(config["set"]), config["mechanism"] == "high", config["share"]
         row = cells.setdefault((place, sets[config["set"]], removed), {})
-        row.setdefault(config["method"], []).append(cell)
+        row.setdefault(method, []).append(cell)
     order = ("mean", "knn", "iterative100", "iterative", "iterative_ordinal", "encoder")
     methods = [method for method in order if any(method in row for row in cells.values())]
     yield ["set", "cells removed", "draws", *methods]
     for (_, *names), row in sorted(cells.items()):
         n_draws = max(len(found) for found in row.values())
-        shown = (_filled_in(method, row.get(method, []), n_draws) for method in methods)
+        shown = (_filled_in(row.get(method, []), n_draws) for method in methods)
         yield [*names, str(n_draws), *shown]
 
 
-def _filled_in(method, cells, n_draws):
+def _by_method(record):
+    """Cells with their method, "iterative_gram" where "iterative" did not run: its numbers."""
+    for key, cell in record.items():
+        plain = key.replace("iterative_gram", "iterative")
+        if plain == key or plain not in record:
+            yield cell["configuration"]["method"].removesuffix("_gram"), cell
+
+
+def _accuracy(cell):
+    return cell["scores"][cell["configuration"]["method"]]["scores"][0]
+
+
+def _filled_in(cells, n_draws):
     if not cells:
         return "not run"
     errors = [cell["errors"]["test"] for cell in cells]
     rmse = mean([error["rmse"] for error in errors])
     rates = [error["error_rate"] for error in errors if "error_rate" in error]
     wrong = f" ({100 * mean(rates):.0f} %)" if rates else ""
-    score = mean([cell["scores"][method]["scores"][0] for cell in cells])
+    score = mean([_accuracy(cell) for cell in cells])
     fewer = f", {len(cells)} of the draws" if len(cells) < n_draws else ""
     return f"{rmse:.3f}{wrong} / {score:.3f}{fewer}"
 
@@ -124,11 +136,10 @@ def missing_pairs(record):
     Cells of a draw share its split, so the standard error is that of the draws' means.
     """
     scores = {}
-    for cell in record.values():
+    for method, cell in _by_method(record):
         config = cell["configuration"]
         key = config["mechanism"], config["share"], config["seed"]
-        score = cell["scores"][config["method"]]["scores"][0]
-        scores.setdefault((config["set"], config["method"]), {})[key] = score
+        scores.setdefault((config["set"], method), {})[key] = _accuracy(cell)
     others = ("mean", "knn", "iterative100", "iterative", "iterative_ordinal")
     yield ["set", *others]
     for name, label in (("secom", "SECOM"), ("adult", "adult, 6,000 rows")):

@@ -128,7 +128,9 @@ class HierarchicalSparseEncoder(
     optimizer : {"adamax", "adam"}, default="adamax"
         Optimiser of torch.
     learning_rate : float or "auto", default="auto"
-        Constant for the first half of the planned steps, then falling linearly to a hundredth.
+        Constant for the first half of the planned steps, then falling linearly to a hundredth;
+        with `weight_decay`, constant for the first fifth, then falling with the square of the
+        steps that are left, to a thousandth.
         "auto": 0.01; 0.002 for counts, and where units outnumber the columns of a table with
         measurements (Gaussian or Student-t columns); with more than 1,000 columns less, in
         proportion to one over the root of their number.

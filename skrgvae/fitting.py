@@ -17,6 +17,8 @@ from skrgvae.network import Architecture, Hierarchy
 from skrgvae.recipe import stands_on_rows
 from skrgvae.torch_modes import own_modes, what_is_wrong_with
 from skrgvae.training import (
+    EARLY,
+    LATE,
     Average,
     Epoch,
     Hooks,
@@ -95,15 +97,18 @@ def new_trainer(
     n_batches: int,
     seed: int,
     device: torch.device,
-    decay: bool = True,
+    ends: bool = True,
 ) -> Trainer:
-    """A trainer for a module, planned for `max_iter` passes of so many batches."""
+    """A trainer for a module, planned for `max_iter` passes of so many batches.
+
+    `ends` tells whether training does after these, so that the learning rate is to fall.
+    """
     schedule = Schedule(
         n_steps=plan.max_iter * n_batches,
         learning_rate=plan.learning_rate,
         kl_weight=plan.kl_weight,
         kl_warmup=plan.kl_warmup,
-        decay=decay,
+        fall=(EARLY if plan.weight_decay > 0.0 else LATE) if ends else None,
     )
     settings = Settings(
         plan.optimizer, plan.batch_size, plan.free_bits, plan.sparsity_penalty, plan.weight_decay
@@ -221,7 +226,7 @@ def train_on(
     The model has the average over the steps: a stream has no end to lower the rate towards.
     """
     first = n_batches(progress.n_rows, plan.batch_size)
-    trainer = new_trainer(module, plan, first, progress.seed, rows.device, decay=False)
+    trainer = new_trainer(module, plan, first, progress.seed, rows.device, ends=False)
     trainer.average = average = Average(module)
     if progress.trainer is not None and progress.average is not None:
         # What made a step of an earlier call useless, as a junk cell may, is over.

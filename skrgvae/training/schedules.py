@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-# The rate is constant for this share of the planned steps, then falls linearly ...
-CONSTANT_SHARE = 0.5
-# ... to this share of itself.
-LAST_RATE = 0.01
+
+class Fall(NamedTuple):
+    """How a learning rate falls: constant at first, then as a power of the steps that are left.
+
+    Attributes
+    ----------
+    after : float
+        Share of the planned steps at the full rate.
+    power : float
+    last : float
+        Share of the full rate at which it stays.
+    """
+
+    after: float
+    power: float
+    last: float
+
+
+LATE = Fall(after=0.5, power=1.0, last=0.01)
+# Where weights decay, those of a full rate wander far from their mean, whose bound (11 nats better
+# on MNIST) hardly moves after thirty passes, and rises as the rate falls: the slower the better.
+EARLY = Fall(after=0.2, power=2.0, last=0.001)
 
 
 @dataclass(frozen=True)
@@ -22,15 +41,15 @@ class Schedule:
         Their full values.
     kl_warmup : float
         Share of the planned steps over which the weight of the KL rises linearly from 0.
-    decay : bool
-        Whether the learning rate falls; a stream has no end to fall towards.
+    fall : Fall or None
+        Of the learning rate; a stream has no end to fall towards.
     """
 
     n_steps: int
     learning_rate: float
     kl_weight: float
     kl_warmup: float
-    decay: bool
+    fall: Fall | None
 
     def kl_weight_at(self, step: int) -> float:
         """Weight of the KL at a step (0 = first)."""
@@ -38,11 +57,11 @@ class Schedule:
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate at a step (0 = first)."""
-        if not self.decay:
+        if self.fall is None:
             return self.learning_rate
         progress = min((step + 1) / self.n_steps, 1.0)
-        remaining = min(1.0, (1.0 - progress) / (1.0 - CONSTANT_SHARE))
-        return self.learning_rate * max(remaining, LAST_RATE)
+        remaining = min(1.0, (1.0 - progress) / (1.0 - self.fall.after))
+        return self.learning_rate * max(remaining**self.fall.power, self.fall.last)
 
     def warm(self, step: int) -> bool:
         """Whether the weight of the KL has reached its full value."""

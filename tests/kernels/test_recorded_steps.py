@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from skrgvae.data.sources import ArrayRows
 from skrgvae.data.summary import summarise
 from skrgvae.network import Architecture, Hierarchy
-from skrgvae.training import Rows, Schedule, Settings, Trainer
+from skrgvae.training import LATE, Rows, Schedule, Settings, Trainer
 from skrgvae.training.graphs import Recorded
 from skrgvae.training.steps import MAX_DROPPED, RecordedSteps, Steps
 
@@ -44,7 +44,7 @@ def trainer_on(device, table, family, make=RecordedSteps, **options):
     module.likelihood.set_statistics(summarise([table]))
     module.draw(torch.Generator().manual_seed(0))
     settings = Settings("adamax", 20, (0.03,) * len(SIZES), 0.0, 0.1)
-    schedule = Schedule(100, 0.01, 1.0, 0.1, decay=True)
+    schedule = Schedule(100, 0.01, 1.0, 0.1, LATE)
     trainer = Trainer(module.to(device), SIZES, schedule, settings, seed=0)
     trainer.steps = make(module, SIZES, settings)
     return trainer

@@ -12,7 +12,7 @@ from toys import CPU, Toy, network_trainer, small_network, toy_rows, toy_trainer
 
 from skrgvae.data.sources import ArrayRows
 from skrgvae.likelihoods.bernoulli import Bernoulli
-from skrgvae.training import Rows, Stopping, fit_epochs
+from skrgvae.training import LATE, Rows, Stopping, fit_epochs
 from skrgvae.training.steps import MAX_DROPPED
 
 
@@ -36,7 +36,7 @@ def test_an_epoch_is_one_step_per_batch():
 
 def test_training_finds_the_best_weights():
     # loss = |rows - loc|^2 / 2 + |loc|^2 / 2 + a constant: least at half the rows' mean.
-    trainer = toy_trainer(n_steps=300, learning_rate=0.05, decay=True, batch_size=100)
+    trainer = toy_trainer(n_steps=300, learning_rate=0.05, fall=LATE, batch_size=100)
     rows = toy_rows(12)
     for _ in range(300):
         trainer.epoch(rows)
@@ -67,7 +67,7 @@ def test_an_epoch_reports_means_over_rows_at_weight_1():
 
 
 def test_an_epoch_reports_the_schedules_at_its_end():
-    trainer = toy_trainer(batch_size=4, n_steps=12, kl_warmup=0.5, decay=True)
+    trainer = toy_trainer(batch_size=4, n_steps=12, kl_warmup=0.5, fall=LATE)
     epochs = [trainer.epoch(toy_rows(12)) for _ in range(4)]
     assert [epoch.kl_weight for epoch in epochs] == pytest.approx([0.5, 1, 1, 1])
     assert [epoch.learning_rate for epoch in epochs] == pytest.approx([0.1, 0.1, 0.05, 0.001])
@@ -367,7 +367,7 @@ def test_best_weights_are_restored_when_hooks_stop():
 @pytest.mark.parametrize("optimizer", ["adamax", "adam"])
 @pytest.mark.parametrize("n_before", [0, 1, 3])
 def test_a_resumed_training_ends_with_the_same_weights(optimizer, n_before):
-    options = {"optimizer": optimizer, "n_steps": 25, "kl_warmup": 0.3, "decay": True}
+    options = {"optimizer": optimizer, "n_steps": 25, "kl_warmup": 0.3, "fall": LATE}
     rows = toy_rows(37, 4)
     whole = small_network()
     trainer = network_trainer(whole, seed=3, **options)

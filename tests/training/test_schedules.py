@@ -3,7 +3,7 @@
 import pytest
 from toys import schedule
 
-from skrgvae.training.schedules import LAST_RATE
+from skrgvae.training.schedules import EARLY, LATE
 
 
 def test_kl_weight_rises_linearly_and_stays():
@@ -38,20 +38,29 @@ def test_warm_is_when_the_weight_is_full(kl_warmup):
 
 
 def test_learning_rate_is_constant_then_falls_linearly():
-    plan = schedule(n_steps=100, learning_rate=0.2, decay=True)
+    plan = schedule(n_steps=100, learning_rate=0.2, fall=LATE)
     rates = [plan.learning_rate_at(step) for step in range(130)]
     assert rates[:50] == pytest.approx([0.2] * 50)
     assert rates[50:99] == pytest.approx([0.2 * (99 - step) / 50 for step in range(50, 99)])
-    assert rates[99:] == pytest.approx([0.2 * LAST_RATE] * 31)
+    assert rates[99:] == pytest.approx([0.2 * LATE.last] * 31)
     assert all(rate > 0 for rate in rates)
 
 
-def test_learning_rate_without_decay():
-    plan = schedule(n_steps=10, learning_rate=0.2, decay=False)
+def test_learning_rate_that_falls_early_and_ever_more_slowly():
+    plan = schedule(n_steps=100, learning_rate=0.2, fall=EARLY)
+    rates = [plan.learning_rate_at(step) for step in range(130)]
+    assert rates[:20] == pytest.approx([0.2] * 20)
+    left = [(99 - step) / 80 for step in range(20, 97)]
+    assert rates[20:97] == pytest.approx([0.2 * share**2 for share in left])
+    assert rates[97:] == pytest.approx([0.2 * EARLY.last] * 33)
+
+
+def test_learning_rate_that_does_not_fall():
+    plan = schedule(n_steps=10, learning_rate=0.2, fall=None)
     assert {plan.learning_rate_at(step) for step in range(50)} == {0.2}
 
 
 def test_a_single_planned_step():
-    plan = schedule(n_steps=1, decay=True)
+    plan = schedule(n_steps=1, fall=LATE)
     assert 0 < plan.learning_rate_at(0) <= plan.learning_rate
     assert plan.kl_weight_at(0) == 1.0

@@ -43,8 +43,8 @@ class Toy(nn.Module):
         return BoundTerms(log_likelihood, (kl,), (value,))
 
 
-def schedule(n_steps=100, learning_rate=0.1, kl_weight=1.0, kl_warmup=0.0, decay=False):
-    return Schedule(n_steps, learning_rate, kl_weight, kl_warmup, decay)
+def schedule(n_steps=100, learning_rate=0.1, kl_weight=1.0, kl_warmup=0.0, fall=None):
+    return Schedule(n_steps, learning_rate, kl_weight, kl_warmup, fall)
 
 
 def toy_rows(n_rows: int = 12, n_columns: int = 2) -> Rows:
