@@ -129,8 +129,8 @@ class HierarchicalSparseEncoder(
         Optimiser of torch.
     learning_rate : float or "auto", default="auto"
         Constant for the first half of the planned steps, then falling linearly to a hundredth;
-        with `weight_decay`, constant for the first fifth, then falling with the square of the
-        steps that are left, to a thousandth.
+        in a training so long that rate x `weight_decay` x steps is above 10, constant for the
+        first fifth, then falling with the square of the steps that are left, to a thousandth.
         "auto": 0.01; 0.002 for counts, and where units outnumber the columns of a table with
         measurements (Gaussian or Student-t columns); with more than 1,000 columns less, in
         proportion to one over the root of their number.
@@ -1008,30 +1008,29 @@ class HierarchicalSparseEncoder(
     def _plan(self, architecture: Architecture, n_rows: int, *, stops: bool, warm: bool) -> Plan:
         """Plan of the training; a warm one goes on from trained weights, so needs no warm-up."""
         from skrgvae.fitting import Plan
-        from skrgvae.training import Stopping
+        from skrgvae.training import Settings, Stopping
 
         n_columns = len(architecture.families)
         recipe = recipe_for(architecture.layer_sizes, architecture.families)
+        batch_size = int(self.batch_size)
         return Plan(
-            optimizer=self.optimizer,
+            settings=Settings(
+                optimizer=self.optimizer,
+                batch_size=batch_size,
+                free_bits=resolve_free_bits(self.free_bits, len(architecture.layer_sizes), recipe),
+                sparsity_penalty=self.sparsity_penalty,
+                weight_decay=self.weight_decay,
+            ),
             learning_rate=(
                 recipe.rate_for(n_columns)
                 if isinstance(self.learning_rate, str)
                 else self.learning_rate
             ),
-            batch_size=int(self.batch_size),
             max_iter=resolve_max_iter(
-                self.max_iter,
-                n_rows,
-                n_columns,
-                sum(architecture.layer_sizes),
-                int(self.batch_size),
+                self.max_iter, n_rows, n_columns, sum(architecture.layer_sizes), batch_size
             ),
             kl_weight=self.kl_weight,
             kl_warmup=0.0 if warm else self.kl_warmup,
-            free_bits=resolve_free_bits(self.free_bits, len(architecture.layer_sizes), recipe),
-            sparsity_penalty=self.sparsity_penalty,
-            weight_decay=self.weight_decay,
             stopping=Stopping(self.n_iter_no_change, self.tol) if stops else None,
         )
 

@@ -17,8 +17,6 @@ from skrgvae.network import Architecture, Hierarchy
 from skrgvae.recipe import stands_on_rows
 from skrgvae.torch_modes import own_modes, what_is_wrong_with
 from skrgvae.training import (
-    EARLY,
-    LATE,
     Average,
     Epoch,
     Hooks,
@@ -29,6 +27,7 @@ from skrgvae.training import (
     Snapshot,
     Stopping,
     Trainer,
+    fall_for,
     fit_epochs,
     restore,
     take_snapshot,
@@ -44,15 +43,11 @@ MAX_STARTING_ROWS = 2000
 class Plan:
     """How to train: the estimator's parameters after "auto" is resolved."""
 
-    optimizer: str
+    settings: Settings
     learning_rate: float
-    batch_size: int
     max_iter: int
     kl_weight: float
     kl_warmup: float
-    free_bits: tuple[float, ...]
-    sparsity_penalty: float
-    weight_decay: float
     stopping: Stopping | None
 
 
@@ -103,18 +98,16 @@ def new_trainer(
 
     `ends` tells whether training does after these, so that the learning rate is to fall.
     """
+    n_steps, rate = plan.max_iter * n_batches, plan.learning_rate
     schedule = Schedule(
-        n_steps=plan.max_iter * n_batches,
-        learning_rate=plan.learning_rate,
+        n_steps=n_steps,
+        learning_rate=rate,
         kl_weight=plan.kl_weight,
         kl_warmup=plan.kl_warmup,
-        fall=(EARLY if plan.weight_decay > 0.0 else LATE) if ends else None,
-    )
-    settings = Settings(
-        plan.optimizer, plan.batch_size, plan.free_bits, plan.sparsity_penalty, plan.weight_decay
+        fall=fall_for(n_steps, rate, plan.settings.weight_decay) if ends else None,
     )
     module = module.to(device)
-    return Trainer(module, module.architecture.layer_sizes, schedule, settings, seed)
+    return Trainer(module, module.architecture.layer_sizes, schedule, plan.settings, seed)
 
 
 @own_modes()
@@ -157,7 +150,9 @@ def train(
     ValueError
         If training gives no finite loss, or weights without a finite bound.
     """
-    trainer = new_trainer(module, plan, rows.n_batches(plan.batch_size), seed, rows.device)
+    trainer = new_trainer(
+        module, plan, rows.n_batches(plan.settings.batch_size), seed, rows.device
+    )
     validate = None
     if held_out is not None:
         scored, weights = HeldOut(held_out.source, seed), held_out.weights
@@ -225,13 +220,14 @@ def train_on(
 
     The model has the average over the steps: a stream has no end to lower the rate towards.
     """
-    first = n_batches(progress.n_rows, plan.batch_size)
+    first = n_batches(progress.n_rows, plan.settings.batch_size)
     trainer = new_trainer(module, plan, first, progress.seed, rows.device, ends=False)
     trainer.average = average = Average(module)
     if progress.trainer is not None and progress.average is not None:
         # What made a step of an earlier call useless, as a junk cell may, is over.
         state = {**progress.trainer, "rate_factor": 1.0}
-        if progress.optimizer != plan.optimizer:  # moments of the other one mean something else
+        # Moments of another one mean something else.
+        if progress.optimizer != plan.settings.optimizer:
             state["optimizer"] = {}
         trainer.load_state(state)
         average.load_state(progress.average)
@@ -239,7 +235,7 @@ def train_on(
     progress = replace(
         progress,
         n_seen=progress.n_seen + len(rows),
-        optimizer=plan.optimizer,
+        optimizer=plan.settings.optimizer,
         trainer=trainer.state(),
         average=average.state(),
     )

@@ -4,13 +4,11 @@ from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch, History
 from skrgvae.training.loop import Hooks, Run, Stopping, Trainer, fit_epochs
-from skrgvae.training.schedules import EARLY, LATE, Schedule
+from skrgvae.training.schedules import Schedule, fall_for
 from skrgvae.training.snapshot import Snapshot, restore, take_snapshot
 from skrgvae.training.steps import Settings
 
 __all__ = [
-    "EARLY",
-    "LATE",
     "Average",
     "Epoch",
     "History",
@@ -22,6 +20,7 @@ __all__ = [
     "Snapshot",
     "Stopping",
     "Trainer",
+    "fall_for",
     "fit_epochs",
     "restore",
     "take_snapshot",

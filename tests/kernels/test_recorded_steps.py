@@ -12,8 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from skrgvae.data.sources import ArrayRows
 from skrgvae.data.summary import summarise
 from skrgvae.network import Architecture, Hierarchy
-from skrgvae.training import LATE, Rows, Schedule, Settings, Trainer
+from skrgvae.training import Rows, Schedule, Settings, Trainer
 from skrgvae.training.graphs import Recorded
+from skrgvae.training.schedules import LATE
 from skrgvae.training.steps import MAX_DROPPED, RecordedSteps, Steps
 
 SIZES = (6, 4)

@@ -12,7 +12,8 @@ from toys import CPU, Toy, network_trainer, small_network, toy_rows, toy_trainer
 
 from skrgvae.data.sources import ArrayRows
 from skrgvae.likelihoods.bernoulli import Bernoulli
-from skrgvae.training import LATE, Rows, Stopping, fit_epochs
+from skrgvae.training import Rows, Stopping, fit_epochs
+from skrgvae.training.schedules import LATE
 from skrgvae.training.steps import MAX_DROPPED
 
 

@@ -3,7 +3,7 @@
 import pytest
 from toys import schedule
 
-from skrgvae.training.schedules import EARLY, LATE
+from skrgvae.training.schedules import EARLY, LATE, fall_for
 
 
 def test_kl_weight_rises_linearly_and_stays():
@@ -53,6 +53,11 @@ def test_learning_rate_that_falls_early_and_ever_more_slowly():
     left = [(99 - step) / 80 for step in range(20, 97)]
     assert rates[20:97] == pytest.approx([0.2 * share**2 for share in left])
     assert rates[97:] == pytest.approx([0.2 * EARLY.last] * 33)
+
+
+def test_long_trainings_of_weights_that_decay_fall_early():
+    assert fall_for(20_000, 0.01, 0.2) == EARLY
+    assert fall_for(1_000, 0.01, 0.2) == fall_for(10**9, 0.01, 0.0) == LATE
 
 
 def test_learning_rate_that_does_not_fall():
