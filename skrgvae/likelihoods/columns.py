@@ -102,18 +102,18 @@ class ColumnLikelihood(nn.Module):
         """Decoder bias, shape (n_outputs,)."""
         return torch.cat([family.initial_outputs() for family in self._blocks()])
 
-    def observe(self, table: Tensor, whole: bool | None = None) -> Observed:
+    def observe(self, table: Tensor, complete: bool | None = None) -> Observed:
         """Data units, NaN where missing, to internal units; columns in block order.
 
-        `whole` tells whether no entry is missing; None: look.
+        `complete` tells whether no entry is missing; None: look.
         """
         parts = [self._take(table, columns) for columns in self._columns()]
         values = _side_by_side(
             [family.observe(part) for family, part in zip(self._blocks(), parts, strict=True)]
         )
-        if whole is None:  # one pass over most tables, and no look at each entry
-            whole = not (torch.isnan(table.sum()) and torch.isnan(table).any())
-        if whole:
+        if complete is None:  # one pass over most tables, and no look at each entry
+            complete = not (torch.isnan(table.sum()) and torch.isnan(table).any())
+        if complete:
             return Observed(values, None)
         data = _side_by_side(parts)
         known = ~torch.isnan(data)
@@ -275,11 +275,11 @@ class ColumnLikelihood(nn.Module):
         """That of the columns of each block."""
         return [summary.columns(columns.numpy()) for columns in self._columns()]
 
-    def _is_whole(self) -> bool:
+    def _is_single(self) -> bool:
         return len(self.families) == 1
 
     def _take(self, table: Tensor, columns: Tensor) -> Tensor:
-        return table if self._is_whole() else table[..., columns]
+        return table if self._is_single() else table[..., columns]
 
     def _split(self, observed: Observed) -> list[Observed]:
         values = self._split_columns(observed.values)
@@ -296,7 +296,7 @@ class ColumnLikelihood(nn.Module):
 
     def _assemble(self, parts: list[Tensor]) -> Tensor:
         joined = _side_by_side(parts)
-        if self._is_whole():
+        if self._is_single():
             return joined
         return joined[..., self._order]
 

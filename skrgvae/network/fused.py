@@ -91,12 +91,12 @@ class FusedPass:
         self.recordable = kernels.available(top_down.top.loc) and likelihood.recordable
 
     @torch.no_grad()
-    def read(self, table: Tensor, whole: bool | None = None) -> Reading:
+    def read(self, table: Tensor, complete: bool | None = None) -> Reading:
         """What the pass reads of rows in data units, (n_rows, n_columns).
 
-        `whole` tells whether no entry is missing; None: look.
+        `complete` tells whether no entry is missing; None: look.
         """
-        observed = self.likelihood.observe(table, whole)
+        observed = self.likelihood.observe(table, complete)
         seen = self.likelihood.seen(observed)
         inputs = self.likelihood.inputs(seen)
         on_cpu = inputs.device.type == "cpu"

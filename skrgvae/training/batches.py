@@ -54,7 +54,7 @@ class Rows:
         Yields
         ------
         rows : Tensor of shape (n_rows, n_columns)
-        whole : bool or None
+        complete : bool or None
             Whether no entry is missing, where that is known already.
         """
         if self.device.type == "cuda":
@@ -73,11 +73,11 @@ class Rows:
                 yield pinned.to(self.device, non_blocking=True), not np.isnan(batch.sum())
             return
         assert isinstance(self.source, ArrayRows)
-        whole = not bool(torch.isnan(table.sum()))
+        complete = not bool(torch.isnan(table.sum()))
         positions = self.source.shuffled(batch_size, rng, self.weights)
         order = torch.from_numpy(np.concatenate(positions)).to(self.device)
         for which in order.split([len(part) for part in positions]):
-            yield table.index_select(0, which), whole
+            yield table.index_select(0, which), complete
 
     def _resident_table(self) -> Tensor | None:
         """All rows on the device, or None where they had better not be there."""

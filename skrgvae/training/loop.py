@@ -119,8 +119,8 @@ class Trainer:
     def batches(self, rows: Rows) -> Iterator[Batch]:
         """One pass in random order, each batch made ready while the one before is worked on."""
         ready: Batch | None = None
-        for table, whole in rows.shuffled(self.settings.batch_size, self.rng):
-            batch = Batch(table, whole, self.steps.fused_pass(len(table)))
+        for table, complete in rows.shuffled(self.settings.batch_size, self.rng):
+            batch = Batch(table, complete, self.steps.fused_pass(len(table)))
             aside(self._make_ready, batch)
             if ready is not None:
                 yield ready
@@ -142,7 +142,7 @@ class Trainer:
     def _make_ready(self, batch: Batch) -> None:
         batch.noise = self.noise(len(batch.rows))
         if batch.fused is not None:
-            batch.reading = batch.fused.read(batch.rows, batch.whole)
+            batch.reading = batch.fused.read(batch.rows, batch.complete)
 
     def _check(self) -> None:
         if self.steps.has_given_up():

@@ -53,10 +53,10 @@ class FusedPass(Protocol):
 
     recordable: bool
 
-    def read(self, rows: Tensor, whole: bool | None) -> Any:
+    def read(self, rows: Tensor, complete: bool | None) -> Any:
         """All that `forward` needs of rows and that no parameter has a part in.
 
-        `whole` tells whether no entry is missing; None: it has to look.
+        `complete` tells whether no entry is missing; None: it has to look.
         """
 
     def forward(self, reading: Any, noise: Tensor) -> SampledTerms:
@@ -73,7 +73,7 @@ class Batch:
     Attributes
     ----------
     rows : Tensor of shape (n_rows, n_columns)
-    whole : bool or None
+    complete : bool or None
         Whether no entry is missing, where that is known.
     fused : FusedPass or None
     noise : Tensor of shape (n_rows, n_units of all layers)
@@ -83,7 +83,7 @@ class Batch:
     """
 
     rows: Tensor
-    whole: bool | None
+    complete: bool | None
     fused: FusedPass | None
     noise: Tensor = field(init=False)
     reading: Any = None
