@@ -14,7 +14,7 @@ DENSITY_PRESET: dict[str, Any] = {
     "skip_connections": True,
     "kl_warmup": 0.2,
     "learning_rate": 1e-2,
-    "weight_decay": 0.2,
+    "weight_decay": 0.1,
     "batch_size": 250,
     "max_iter": 100,
 }
