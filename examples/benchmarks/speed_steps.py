@@ -18,7 +18,7 @@ from skrgvae.data.summary import summarise
 from skrgvae.fitting import Plan, initial_module, new_trainer
 from skrgvae.network import Architecture
 from skrgvae.recipe import SEARCHING
-from skrgvae.training import Rows
+from skrgvae.training import Rows, Settings
 
 N_COLUMNS = 784
 SIZES = (300, 200, 100, 50)
@@ -76,10 +76,8 @@ def trainer_for(table, batch_size, n_steps, sizes=None, skip=True, device=CPU):
     options["firing_rate"] = SEARCHING.firing_rate
     architecture = Architecture(sizes, None, families, **options)
     module = initial_module(summarise([table]), architecture, 0)
-    floors = SEARCHING.free_bits(len(sizes))
-    plan = Plan(
-        "adamax", SEARCHING.learning_rate, batch_size, 20, 1.0, 0.1, floors, 0.0, 0.0, None
-    )
+    settings = Settings("adamax", batch_size, SEARCHING.free_bits(len(sizes)), 0.0, 0.0)
+    plan = Plan(settings, SEARCHING.learning_rate, 20, 1.0, 0.1, None)
     return new_trainer(module, plan, n_steps, 0, device)
 
 
