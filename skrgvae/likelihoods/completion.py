@@ -119,6 +119,10 @@ class LinearCompletion(nn.Module):
 
 
 def _deviation(values: Tensor) -> Tensor:
-    """Standard deviation of what is known of every column; NaN where nothing is."""
-    centred = values - values.nanmean(dim=0)
-    return centred.square().nanmean(dim=0).sqrt()
+    """Standard deviation of what is known of every column; NaN where nothing is.
+
+    0 exactly of a single value, such as that of a category which none of the rows has: the mean of
+    equal numbers is not always one of them.
+    """
+    above = values - torch.where(torch.isnan(values), torch.inf, values).amin(dim=0)
+    return (above - above.nanmean(dim=0)).square().nanmean(dim=0).sqrt()

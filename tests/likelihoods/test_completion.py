@@ -209,6 +209,24 @@ def test_a_spike_in_a_row_that_is_not_drawn_spoils_nothing(size):
     assert error < 0.2 * table[:, 0].std()
 
 
+@pytest.mark.parametrize("value", [0.1, 0.7, 5.0])
+def test_a_value_that_only_rows_that_are_not_drawn_lack_spoils_nothing(value):
+    # A rare category or flag: those that are drawn all have one value, whose mean is rounded.
+    table = np.column_stack([columns_in_step(3 * MAX_ROWS), np.full(3 * MAX_ROWS, value)])
+    drawn = some_rows(np.arange(len(table)), MAX_ROWS)
+    others = np.setdiff1d(np.arange(len(table)), drawn)
+    table[others[:7], 4] = value + 1
+    likelihood = ColumnLikelihood(["gaussian"] * 5, [0] * 5, [])
+    likelihood.set_statistics(summarise([table]))
+    likelihood.eval()
+    unit = likelihood.completion.unit.numpy()
+    np.testing.assert_allclose(unit, table.std(axis=0), rtol=0.1)
+    rows = torch.from_numpy(table[np.append(drawn[:50], others[:7])])
+    rows[:, 0] = torch.nan
+    filled = likelihood.completion.fill(rows).numpy()
+    assert np.abs(filled[:, 0] - rows[:, 1:4].mean(dim=1).numpy()).max() < table[:, 0].std()
+
+
 def test_further_rows_open_the_range_a_step_at_a_time():
     table = columns_in_step()
     completion = completion_of(table)
