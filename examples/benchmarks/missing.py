@@ -23,7 +23,7 @@ and SECOM, and the cells that are removed.
 Methods. "mean": SimpleImputer. "knn": KNNImputer. "iterative": IterativeImputer with all other
 columns as predictors; "iterative100": with 100 of them, drawn by their correlation;
 "iterative_gram": with all, its regressions solved through the Gram matrix (gram_ridge.py), which
-gives the same numbers in a third of the time. All with scikit-learn's defaults otherwise, on
+gives the same numbers in a fifth of the time. All with scikit-learn's defaults otherwise, on
 numbers standardised by their known training entries (digits as they are) and one-hot categories,
 whose likeliest is the filled-in one; then PCA, to 95 % of the variance.
 "iterative_ordinal": the codes of the categories instead, rounded, and one-hot for the

@@ -205,11 +205,7 @@ class Columns:
 
     def refuse_others_than(self, before: Columns) -> None:
         """Raise ValueError if columns have other names or categories than before."""
-        if len(self.categories) != len(before.categories):
-            raise ValueError(
-                f"X has {len(self.categories)} features, but the encoder is expecting "
-                f"{len(before.categories)} features as input."
-            )
+        before._check_number(len(self.categories))
         if self.names and before.names and self.names != before.names:
             different = zip(self.names, before.names, strict=True)
             name, known = next(pair for pair in different if pair[0] != pair[1])
@@ -223,6 +219,13 @@ class Columns:
             raise ValueError(
                 "Training goes on from the network of the previous fit, in which "
                 f"{_named(changed)} had other categories. Start anew with warm_start=False."
+            )
+
+    def _check_number(self, n_columns: int) -> None:
+        if n_columns != len(self.categories):
+            raise ValueError(
+                f"X has {n_columns} features, but the encoder is expecting "
+                f"{len(self.categories)} features as input."
             )
 
     def refuse_other_features(self, categorical_features: Any) -> None:
@@ -269,11 +272,7 @@ class Columns:
         """
         table, labels = as_table(X)
         labels = labels or self.names
-        if table.shape[1] != len(self.categories):
-            raise ValueError(
-                f"X has {table.shape[1]} features, but the encoder is expecting "
-                f"{len(self.categories)} features as input."
-            )
+        self._check_number(table.shape[1])
         if self._are_cells_of(table):
             # Rows that overlap (windows of a series) stay a view, far smaller than a copy.
             order = None if table.strides[1] == table.itemsize else "C"

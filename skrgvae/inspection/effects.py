@@ -78,9 +78,9 @@ def layer_components(encoder: Any, layer: int = 0) -> NDArray[np.float64]:
     n_layers = len(encoder.layer_sizes_)
     if not isinstance(layer, Integral) or isinstance(layer, bool) or not 0 <= layer < n_layers:
         raise ValueError(f"layer must be an int in the range [0, {n_layers}). Got {layer!r}.")
-    # Those of the bottom layer were kept in training.
-    known = [encoder._active_means] if layer == 0 else _active_means(encoder, _drawn(encoder))
-    return _components(encoder, int(layer), known)
+    if layer == 0:  # whose mean active values were kept in training
+        return _components(encoder, 0, encoder._active_means)
+    return components_by_layer(encoder, [int(layer)], drawn_rows(encoder))[0]
 
 
 def unit_effects(encoder: Any, n_columns: int | None = 5) -> Any:
@@ -126,9 +126,8 @@ def unit_effects(encoder: Any, n_columns: int | None = 5) -> Any:
     """
     check_encoder(encoder)
     n_columns = check_count("n_columns", n_columns, encoder.n_features_in_)
-    drawn = _drawn(encoder)
-    known = _active_means(encoder, drawn)
-    effects = np.concatenate([_components(encoder, at, known) for at in encoder._emitted()])
+    drawn = drawn_rows(encoder)
+    effects = np.concatenate(components_by_layer(encoder, encoder._emitted(), drawn))
     weights = _in_deviations(encoder, effects, drawn)
     units, ranks, columns = strongest(weights, n_columns)
     layer, unit = emitted_units(encoder)
@@ -181,7 +180,7 @@ def unit_links(encoder: Any, n_units: int | None = 5) -> Any:
     check_encoder(encoder)
     sizes = encoder.layer_sizes_
     n_units = check_count("n_units", n_units, sum(sizes))
-    known = _active_means(encoder, _drawn(encoder))
+    known = _active_means(encoder, drawn_rows(encoder))
     parts = []
     for layer in encoder._emitted():
         on, off = _on_and_off(encoder, layer, known[layer])
@@ -254,7 +253,7 @@ def explain(
     n_columns = check_count("n_columns", n_columns, table.shape[1])
     layer, unit = emitted_units(encoder)
     n_units = check_count("n_units", n_units, len(layer))
-    model, names, drawn = encoder._model, column_names(encoder), _drawn(encoder)
+    model, names, drawn = encoder._model, column_names(encoder), drawn_rows(encoder)
     parts = []
     for row in range(len(table)):
         one = ArrayRows(table[row : row + 1])
@@ -298,11 +297,16 @@ def _effect_here(
     return encoder._model.effects(present, absent)[0]
 
 
-def _components(
-    encoder: Any, layer: int, known: Sequence[NDArray[np.floating]]
-) -> NDArray[np.float64]:
-    """`layer_components`, given the mean active values of the layers up to this one."""
-    return encoder._model.effects(*_on_and_off(encoder, layer, known[layer]))
+def components_by_layer(
+    encoder: Any, layers: Sequence[int], drawn: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """`layer_components` of some layers, given what `drawn_rows` gave."""
+    known = _active_means(encoder, drawn)
+    return [_components(encoder, layer, known[layer]) for layer in layers]
+
+
+def _components(encoder: Any, layer: int, on_at: NDArray[np.floating]) -> NDArray[np.float64]:
+    return encoder._model.effects(*_on_and_off(encoder, layer, on_at))
 
 
 def _on_and_off(
@@ -320,7 +324,7 @@ def _on_and_off(
     return follow([on, *upper[1:]]), follow([off, *upper[1:]])
 
 
-def _drawn(encoder: Any) -> NDArray[np.float64]:
+def drawn_rows(encoder: Any) -> NDArray[np.float64]:
     """Rows drawn from the model, shape (n_drawn, n_columns); always the same ones."""
     n_drawn = min(N_DRAWN, max(MIN_DRAWN, MAX_NUMBERS // encoder.n_features_in_))
     return encoder._model.sample(n_drawn, DRAW_SEED)

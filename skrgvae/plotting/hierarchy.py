@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skrgvae.inspection import layer_components, unit_links
+from skrgvae.inspection import unit_links
+from skrgvae.inspection.effects import components_by_layer, drawn_rows
 from skrgvae.inspection.tables import check_encoder, column_names
 from skrgvae.plotting._canvas import require_matplotlib, single_axes
 from skrgvae.plotting._checks import (
@@ -150,13 +151,12 @@ class HierarchyDisplay:
         check_image_shape(image_shape, encoder.n_features_in_)
         unit = effect_unit(encoder, table_of(encoder, X))
         whole = copy(encoder).set_params(layers="all")
+        layers = range(len(encoder.layer_sizes_))
+        components = components_by_layer(encoder, layers, drawn_rows(encoder))
         display = cls(
             unit_links(whole, n_units=None),
             encoder.layer_sizes_,
-            effects=[
-                layer_components(encoder, layer) / (unit if image_shape is None else 1.0)
-                for layer in range(len(encoder.layer_sizes_))
-            ],
+            effects=[part / (unit if image_shape is None else 1.0) for part in components],
             column_names=column_names(encoder).tolist(),
             image_shape=image_shape,
         )
