@@ -27,6 +27,7 @@ from skrgvae.network.modules import (
     BatchNorm,
     Hidden,
 )
+from skrgvae.network.products import add_product, multiply, write_linear
 from skrgvae.network.records import SampledTerms
 from skrgvae.network.top_down import LayerPrior, Step, TopDown, TopPrior
 from skrgvae.network.units import Units, where_above
@@ -153,12 +154,11 @@ class _Linear:
     def __init__(self, module: nn.Module) -> None:
         assert isinstance(module, Affine)
         self.weight, self.grad_weight = module.weight.detach(), _gradient(module.weight)
-        self.transposed = self.weight.t()
 
     def add(self, x: Tensor, out: Tensor) -> None:
         """Add the result to a matrix."""
         self.x = x
-        torch.addmm(out, x, self.transposed, out=out)
+        add_product(out, x, self.weight.t())
 
     def backward(self, grad: Tensor) -> None:
         """Gradients of the parameters, which nothing else in the pass waits for."""
@@ -168,7 +168,10 @@ class _Linear:
             aside(self._write, grad, self.x)
 
     def _write(self, grad: Tensor, x: Tensor) -> None:
-        torch.mm(x.t(), grad, out=self.grad_weight.t())  # of the two, x alone may be sparse
+        if x.is_sparse:  # only a first factor may be
+            torch.mm(x.t(), grad, out=self.grad_weight.t())
+        else:
+            multiply(grad.t(), x, out=self.grad_weight)
 
 
 class _Affine(_Linear):
@@ -182,7 +185,7 @@ class _Affine(_Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         self.x = x
-        return torch.addmm(self.bias, x, self.transposed, out=self.out)
+        return write_linear(x, self.weight, self.bias, self.out)
 
     def _write(self, grad: Tensor, x: Tensor) -> None:
         super()._write(grad, x)
@@ -303,9 +306,9 @@ class _Step:
         first = self.head
         first.backward(grad)
         if self.hidden is not None:
-            grad = self.hidden.backward(torch.mm(grad, first.weight))
+            grad = self.hidden.backward(multiply(grad, first.weight))
             first = self.hidden.affine
-        grad_x.addmm_(grad, first.weight)
+        add_product(grad_x, grad, first.weight)
 
 
 class _Message:
@@ -374,13 +377,13 @@ class _Upward:
             message.backward(grad, None if self.hidden else from_above)
             first = message.affine
             if self.hidden:
-                grad = torch.mm(grad, first.weight)
+                grad = multiply(grad, first.weight)
                 if from_above is not None:
                     grad += from_above
                 grad = self.hidden[layer].backward(grad)
                 first = self.hidden[layer].affine
             if layer > 0:
-                from_above = torch.mm(grad, first.weight)
+                from_above = multiply(grad, first.weight)
 
 
 class _TopPrior:

@@ -1,0 +1,100 @@
+"""Products through oneDNN are those of torch, and are left to torch where oneDNN can't serve."""
+
+import numpy as np
+import pytest
+import torch
+
+from skrgvae.network import products
+from skrgvae.network.products import add_product, linear, multiply, write_linear
+
+N_ROWS, N_INPUTS, N_OUTPUTS = 130, 150, 170
+
+
+@pytest.fixture(params=["oneDNN", "torch"])
+def library(request, monkeypatch):
+    """Both ways, wherever torch has them."""
+    if request.param == "oneDNN":
+        if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+            pytest.skip("torch has no oneDNN here")
+        monkeypatch.setattr(products, "LEAST_MULTIPLICATIONS", 1)
+    monkeypatch.setattr(products, "onednn_is_quicker", lambda: request.param == "oneDNN")
+    return request.param
+
+
+def matrices(*shapes, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
+
+
+def layouts(matrix):
+    """The same numbers, stored by rows, by columns, and as columns of a wider matrix."""
+    wide = torch.zeros(len(matrix), matrix.shape[1] + 20)
+    wide[:, 7:-13] = matrix
+    return [matrix, matrix.t().contiguous().t(), wide[:, 7:-13]]
+
+
+def assert_equal_to_float64(found, expected):
+    # Rounding of float32 sums of 150 products of standard normal numbers; bfloat16 gives .03.
+    np.testing.assert_allclose(found.double(), expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.usefixtures("library")
+def test_products_in_every_layout_have_the_precision_of_float32():
+    a, b, to, bias = matrices(
+        (N_ROWS, N_INPUTS), (N_INPUTS, N_OUTPUTS), (N_ROWS, N_OUTPUTS), (N_OUTPUTS,)
+    )
+    expected = a.double() @ b.double()
+    for left in layouts(a):
+        for right in layouts(b):
+            assert_equal_to_float64(multiply(left, right), expected)
+            for out in layouts(torch.zeros_like(to)):
+                assert multiply(left, right, out=out) is out
+                assert_equal_to_float64(out, expected)
+                assert write_linear(left, right.t(), bias, out) is out
+                assert_equal_to_float64(out, expected + bias)
+            for sum_ in layouts(to.clone()):
+                assert add_product(sum_, left, right) is sum_
+                assert_equal_to_float64(sum_, expected + to)
+            with torch.no_grad():
+                assert_equal_to_float64(linear(left, right.t(), bias), expected + bias)
+                assert_equal_to_float64(linear(left, right.t(), None), expected)
+
+
+@pytest.mark.usefixtures("library")
+def test_what_onednn_has_no_operator_for_goes_to_torch():
+    a, b = matrices((N_ROWS, N_INPUTS), (N_INPUTS, N_OUTPUTS), dtype=torch.float64)
+    assert torch.equal(multiply(a, b), a @ b)
+    few = torch.where(a > 2, a, 0.0)
+    torch.testing.assert_close(multiply(few.to_sparse(), b), few @ b)
+    none = multiply(a[:0].float(), b.float())
+    assert none.shape == (0, N_OUTPUTS)
+
+
+@pytest.mark.usefixtures("library")
+def test_a_linear_map_has_its_gradient_where_one_is_asked_for():
+    x, weight, bias = (
+        matrix.requires_grad_()
+        for matrix in matrices((N_ROWS, N_INPUTS), (N_OUTPUTS, N_INPUTS), (N_OUTPUTS,))
+    )
+    linear(x, weight, bias).sum().backward()
+    torch.testing.assert_close(bias.grad, torch.full((N_OUTPUTS,), float(N_ROWS)))
+    torch.testing.assert_close(weight.grad, x.detach().sum(dim=0).expand(N_OUTPUTS, N_INPUTS))
+    torch.testing.assert_close(x.grad, weight.detach().sum(dim=0).expand(N_ROWS, N_INPUTS))
+
+
+@pytest.mark.parametrize(
+    ("cpu_name", "avx512", "operator", "expected"),
+    [
+        ("AMD EPYC 9755", True, lambda x, weight, *_: x @ weight.t(), True),
+        ("AMD EPYC 7763", False, lambda x, weight, *_: x @ weight.t(), False),
+        ("Intel(R) Xeon(R)", True, lambda x, weight, *_: x @ weight.t(), False),
+        ("AMD EPYC 9755", True, lambda x, weight, *_: x.bfloat16().float() @ weight.t(), False),
+        ("AMD EPYC 9755", True, None, False),
+    ],
+)
+def test_where_onednn_is_asked(cpu_name, avx512, operator, expected, monkeypatch):
+    capabilities = {"cpu_name": cpu_name, "avx512_f": avx512}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", operator, raising=False)
+    assert products.onednn_is_quicker.__wrapped__() is expected
