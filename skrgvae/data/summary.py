@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from skrgvae.data.sources import repeats
 
 # Rows kept for what needs more than moments (medians, dimensions), and numbers they may hold.
 MAX_ROWS, MAX_NUMBERS = 10_000, 2**24
+# Numbers that moments are taken of at a time: as float64 they take twice the memory of the table.
+_PIECE = 2**18
 
 
 @dataclass(frozen=True)
@@ -166,14 +168,23 @@ class _Pass:
         self.mean *= shrink
         self.squares *= shrink**2
         self.scale = scale
-        values = filled / scale  # float64, as the scale is
-        share = known.astype(np.float64) if weights is None else known * weights[:, None]
-        weight = share.sum(axis=0)
+
+        def pieces() -> Iterator[tuple[NDArray[np.floating], NDArray[np.floating]]]:
+            """Values in units of the scale, and their weights, 0 where nothing is known."""
+            n_rows = max(1, _PIECE // filled.shape[1])
+            for start in range(0, len(filled), n_rows):
+                rows = slice(start, start + n_rows)
+                times = 1.0 if weights is None else weights[rows, None]
+                yield filled[rows] / scale, known[rows] * times
+
+        weight, sums, squares = np.zeros((3, filled.shape[1]))
+        for values, share in pieces():
+            weight += share.sum(axis=0)
+            sums += (share * values).sum(axis=0)
         total = self.weight + weight
-        some = np.where(weight > 0, weight, 1.0)
-        mean = (share * values).sum(axis=0) / some
-        values -= mean
-        squares = (share * np.square(values)).sum(axis=0)
+        mean = sums / np.where(weight > 0, weight, 1.0)
+        for values, share in pieces():
+            squares += (share * np.square(values - mean)).sum(axis=0)
         step = np.where(weight > 0, mean - self.mean, 0.0)
         part = weight / np.where(total > 0, total, 1.0)
         self.squares += squares + np.square(step) * self.weight * part

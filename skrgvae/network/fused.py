@@ -27,7 +27,7 @@ from skrgvae.network.modules import (
     BatchNorm,
     Hidden,
 )
-from skrgvae.network.products import add_product, multiply, write_linear
+from skrgvae.network.products import Products
 from skrgvae.network.records import SampledTerms
 from skrgvae.network.top_down import LayerPrior, Step, TopDown, TopPrior
 from skrgvae.network.units import Units, where_above
@@ -75,6 +75,8 @@ class FusedPass:
     top_down : TopDown
         The parameters of all three must have their `grad`, and keep their storage.
     n_rows : int
+    recurrent : bool
+        Whether many batches will have as many rows.
 
     Attributes
     ----------
@@ -83,11 +85,17 @@ class FusedPass:
     """
 
     def __init__(
-        self, likelihood: ColumnLikelihood, bottom_up: BottomUp, top_down: TopDown, n_rows: int
+        self,
+        likelihood: ColumnLikelihood,
+        bottom_up: BottomUp,
+        top_down: TopDown,
+        n_rows: int,
+        recurrent: bool,
     ) -> None:
         self.likelihood = likelihood
-        self.up = _Upward(bottom_up, n_rows)
-        self.down = _Downward(top_down, n_rows)
+        products = Products(n_rows, recurrent)
+        self.up = _Upward(bottom_up, products)
+        self.down = _Downward(top_down, products)
         # torch's own normalisation counts batches on the CPU.
         self.recordable = kernels.available(top_down.top.loc) and likelihood.recordable
 
@@ -151,14 +159,15 @@ def _gradient(parameter: Tensor) -> Tensor:
 class _Linear:
     """y = x W^T."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, products: Products) -> None:
         assert isinstance(module, Affine)
+        self.products = products
         self.weight, self.grad_weight = module.weight.detach(), _gradient(module.weight)
 
     def add(self, x: Tensor, out: Tensor) -> None:
         """Add the result to a matrix."""
         self.x = x
-        add_product(out, x, self.weight.t())
+        self.products.add(out, x, self.weight.t())
 
     def backward(self, grad: Tensor) -> None:
         """Gradients of the parameters, which nothing else in the pass waits for."""
@@ -167,25 +176,33 @@ class _Linear:
         else:
             aside(self._write, grad, self.x)
 
+    def by_input(self, grad: Tensor) -> Tensor:
+        """Gradient of x."""
+        return self.products.multiply(grad, self.weight)
+
+    def add_by_input(self, grad: Tensor, to: Tensor) -> None:
+        """Add it to a matrix."""
+        self.products.add(to, grad, self.weight)
+
     def _write(self, grad: Tensor, x: Tensor) -> None:
         if x.is_sparse:  # only a first factor may be
             torch.mm(x.t(), grad, out=self.grad_weight.t())
         else:
-            multiply(grad.t(), x, out=self.grad_weight)
+            self.products.multiply(grad.t(), x, out=self.grad_weight)
 
 
 class _Affine(_Linear):
     """y = x W^T + b."""
 
-    def __init__(self, module: nn.Module, n_rows: int) -> None:
-        super().__init__(module)
+    def __init__(self, module: nn.Module, products: Products) -> None:
+        super().__init__(module, products)
         assert isinstance(module, Affine) and module.bias is not None
         self.bias, self.grad_bias = module.bias.detach(), _gradient(module.bias)
-        self.out = self.weight.new_empty(n_rows, len(self.bias))
+        self.out = self.weight.new_empty(products.n_rows, len(self.bias))
 
     def forward(self, x: Tensor) -> Tensor:
         self.x = x
-        return write_linear(x, self.weight, self.bias, self.out)
+        return self.products.affine(x, self.weight, self.bias, self.out)
 
     def _write(self, grad: Tensor, x: Tensor) -> None:
         super()._write(grad, x)
@@ -273,9 +290,9 @@ class _Norm:
 class _Hidden:
     """Affine, normalised, rectified."""
 
-    def __init__(self, module: nn.Module, n_rows: int) -> None:
+    def __init__(self, module: nn.Module, products: Products) -> None:
         assert isinstance(module, Hidden)
-        self.affine, self.norm = _Affine(module.affine, n_rows), _Norm(module.norm)
+        self.affine, self.norm = _Affine(module.affine, products), _Norm(module.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         self.out = self.affine.forward(x)
@@ -293,10 +310,10 @@ class _Hidden:
 class _Step:
     """An optional hidden layer, then an affine head."""
 
-    def __init__(self, module: Step, n_rows: int) -> None:
+    def __init__(self, module: Step, products: Products) -> None:
         deep = isinstance(module.hidden, Hidden)
-        self.hidden = _Hidden(module.hidden, n_rows) if deep else None
-        self.head = _Affine(module.head, n_rows)
+        self.hidden = _Hidden(module.hidden, products) if deep else None
+        self.head = _Affine(module.head, products)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head.forward(x if self.hidden is None else self.hidden.forward(x))
@@ -306,9 +323,9 @@ class _Step:
         first = self.head
         first.backward(grad)
         if self.hidden is not None:
-            grad = self.hidden.backward(multiply(grad, first.weight))
+            grad = self.hidden.backward(first.by_input(grad))
             first = self.hidden.affine
-        add_product(grad_x, grad, first.weight)
+        first.add_by_input(grad, grad_x)
 
 
 class _Message:
@@ -318,10 +335,10 @@ class _Message:
     """
 
     def __init__(
-        self, head: nn.Module, direct: nn.Module | None, norm: nn.Module, n_rows: int
+        self, head: nn.Module, direct: nn.Module | None, norm: nn.Module, products: Products
     ) -> None:
-        self.affine, self.norm = _Affine(head, n_rows), _Norm(norm)
-        self.direct = None if direct is None else _Linear(direct)
+        self.affine, self.norm = _Affine(head, products), _Norm(norm)
+        self.direct = None if direct is None else _Linear(direct, products)
         self.loc = self.affine.out.chunk(2, dim=1)[0]
 
     def forward(self, x: Tensor, inputs: Tensor) -> Tensor:
@@ -351,11 +368,11 @@ class _Message:
 class _Upward:
     """The bottom-up pass."""
 
-    def __init__(self, module: BottomUp, n_rows: int) -> None:
-        self.hidden = [_Hidden(hidden, n_rows) for hidden in module.hidden]
+    def __init__(self, module: BottomUp, products: Products) -> None:
+        self.hidden = [_Hidden(hidden, products) for hidden in module.hidden]
         none: list[nn.Module | None] = [None] * (len(module.heads) - len(module.direct))
         parts = zip(module.heads, [*none, *module.direct], module.norms, strict=True)
-        self.messages = [_Message(*part, n_rows) for part in parts]
+        self.messages = [_Message(*part, products) for part in parts]
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """Messages to all layers, bottom first."""
@@ -377,13 +394,13 @@ class _Upward:
             message.backward(grad, None if self.hidden else from_above)
             first = message.affine
             if self.hidden:
-                grad = multiply(grad, first.weight)
+                grad = first.by_input(grad)
                 if from_above is not None:
                     grad += from_above
                 grad = self.hidden[layer].backward(grad)
                 first = self.hidden[layer].affine
             if layer > 0:
-                from_above = multiply(grad, first.weight)
+                from_above = first.by_input(grad)
 
 
 class _TopPrior:
@@ -411,9 +428,9 @@ class _TopPrior:
 class _LayerPrior:
     """The same of a layer given those above it."""
 
-    def __init__(self, module: nn.Module, n_rows: int) -> None:
+    def __init__(self, module: nn.Module, products: Products) -> None:
         assert isinstance(module, LayerPrior)
-        self.step, self.norm = _Step(module.step, n_rows), _Norm(module.norm)
+        self.step, self.norm = _Step(module.step, products), _Norm(module.norm)
         self.lowest = module.lowest
 
     def forward(self, above: Tensor) -> Tensor:
@@ -433,12 +450,12 @@ class _Downward:
     Matrices of shape (n_rows, all units) have the layers' columns side by side, bottom first.
     """
 
-    def __init__(self, module: TopDown, n_rows: int) -> None:
+    def __init__(self, module: TopDown, products: Products) -> None:
         self.priors: list[_LayerPrior | _TopPrior] = [
-            _LayerPrior(prior, n_rows) for prior in module.priors
+            _LayerPrior(prior, products) for prior in module.priors
         ]
-        self.priors.append(_TopPrior(module.top, n_rows))
-        self.decoder = _Step(module.decoder, n_rows)
+        self.priors.append(_TopPrior(module.top, products.n_rows))
+        self.decoder = _Step(module.decoder, products)
         like, sizes = module.top.loc.detach(), module.layer_sizes
         n_units, ends = sum(sizes), [sum(sizes[: layer + 1]) for layer in range(len(sizes))]
         columns = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
@@ -446,14 +463,14 @@ class _Downward:
         nearest = [*columns[1:], slice(n_units, n_units)]
         above = [slice(end, n_units) for end in ends] if module.skip else nearest
         decoded = slice(0, n_units) if module.skip else columns[0]
-        self.values, self.grad_values = like.new_zeros(2, n_rows, n_units)
+        self.values, self.grad_values = like.new_zeros(2, products.n_rows, n_units)
         self.above = [self.values[:, which] for which in above]
         self.grad_above = [self.grad_values[:, which] for which in above]
         self.decoded, self.grad_decoded = self.values[:, decoded], self.grad_values[:, decoded]
         self.kl = like.new_empty(n_units)
         make = _units_for(like)
         self.units = [
-            make(n_rows, which, prior.lowest, self.values, self.kl, self.grad_values)
+            make(products.n_rows, which, prior.lowest, self.values, self.kl, self.grad_values)
             for which, prior in zip(columns, self.priors, strict=True)
         ]
 

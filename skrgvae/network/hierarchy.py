@@ -101,11 +101,14 @@ class Hierarchy(nn.Module):
         log_likelihood = self.likelihood.log_prob(observed, self.top_down.decode(values))
         return BoundTerms(log_likelihood, tuple(self.kl(record) for record in layers), values)
 
-    def fused_pass(self, n_rows: int) -> FusedPass | None:
-        """What computes the same faster, and its gradient, where there is such a thing."""
+    def fused_pass(self, n_rows: int, recurrent: bool) -> FusedPass | None:
+        """What computes the same faster, and its gradient, where there is such a thing.
+
+        `recurrent` tells whether many batches will have as many rows.
+        """
         if self.law.name != "rectified_gaussian" or self.merge is not structured:
             return None
-        return FusedPass(self.likelihood, self.bottom_up, self.top_down, n_rows)
+        return FusedPass(self.likelihood, self.bottom_up, self.top_down, n_rows, recurrent)
 
     def log_weights(self, table: Tensor, noise: Sequence[Tensor]) -> Tensor:
         """log p(x, z) - log q(z | x) of sampled z, on the law's own measure: (..., n_rows)."""

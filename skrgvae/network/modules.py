@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skrgvae.likelihoods.family import DTYPE
-from skrgvae.network.products import linear
 
 # exp of a raw number clamped to this range gives every scale and precision of the network. The
 # range is far wider than training uses; it only keeps one wild step from ending in 0 or infinity.
@@ -39,9 +38,6 @@ class Affine(nn.Linear):
         self.register_parameter("bias", None)
         if bias:
             self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=DTYPE))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight, self.bias)
 
     def draw(self, generator: torch.Generator, gain: float = 1.0) -> None:
         """Draw the weights from U(-b, b), b = gain sqrt(3 / n_inputs)."""

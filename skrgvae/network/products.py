@@ -8,59 +8,64 @@ the place of a linear layer asks it for a single product, in full precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 # From so many multiplications on the shorter product is worth the longer way to it; with 100 x 100
 # matrices both take equally long.
 LEAST_MULTIPLICATIONS = 2_000_000
 
 
-def multiply(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
-    """a b, as `torch.mm`."""
-    product = _onednn(a, b)
-    if product is None:
-        return torch.mm(a, b, out=out)
-    found = product(a, b.t(), None)
-    return found if out is None else out.copy_(found)
+class Products:
+    """Products of a pass over so many rows.
 
+    Parameters
+    ----------
+    n_rows : int
+    recurrent : bool
+        Whether many passes will have as many rows. oneDNN makes code for every shape that it
+        meets, some 1 MB, and keeps it for long.
+    """
 
-def add_product(to: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Add a b to a matrix, in its place."""
-    product = _onednn(a, b)
-    return to.addmm_(a, b) if product is None else to.add_(product(a, b.t(), None))
+    def __init__(self, n_rows: int, recurrent: bool) -> None:
+        self.n_rows = n_rows
+        self._by_onednn = recurrent and onednn_is_quicker()
 
+    def multiply(self, a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+        """a b, as `torch.mm`."""
+        if not self._suits_onednn(a, b):
+            return torch.mm(a, b, out=out)
+        found = _product(a, b.t(), None)
+        return found if out is None else out.copy_(found)
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x W^T + b, as `torch.nn.functional.linear`."""
-    product = None if torch.is_grad_enabled() else _onednn(x, weight.t())  # it has no gradient
-    return F.linear(x, weight, bias) if product is None else product(x, weight, bias)
+    def add(self, to: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """Add a b to a matrix, in its place."""
+        if not self._suits_onednn(a, b):
+            return to.addmm_(a, b)
+        return to.add_(_product(a, b.t(), None))
 
+    def affine(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> Tensor:
+        """x W^T + b."""
+        if not self._suits_onednn(x, weight.t()):
+            return torch.addmm(bias, x, weight.t(), out=out)
+        return out.copy_(_product(x, weight, bias))
 
-def write_linear(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> Tensor:
-    """The same into a matrix that is there."""
-    product = _onednn(x, weight.t())
-    if product is None:
-        return torch.addmm(bias, x, weight.t(), out=out)
-    return out.copy_(product(x, weight, bias))
-
-
-def _onednn(a: Tensor, b: Tensor) -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
-    """x, W, b -> x W^T + b, if it is quicker for the product of two matrices."""
-    if a.numel() * b.shape[1] < LEAST_MULTIPLICATIONS or not onednn_is_quicker():
-        return None
-    for factor in (a, b):
-        if factor.dtype != torch.float32 or factor.layout != torch.strided or not factor.is_cpu:
-            return None
-    return _product
+    def _suits_onednn(self, a: Tensor, b: Tensor) -> bool:
+        return (
+            self._by_onednn
+            and a.numel() * b.shape[1] >= LEAST_MULTIPLICATIONS
+            and all(
+                factor.dtype == torch.float32 and factor.layout == torch.strided and factor.is_cpu
+                for factor in (a, b)
+            )
+        )
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x W^T + b by oneDNN."""
     if not (weight.is_contiguous() or weight.t().is_contiguous()):
         # The operator reads some columns of a matrix a thousand times slower than a whole one.
         weight = weight.t().contiguous().t()

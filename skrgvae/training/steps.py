@@ -141,7 +141,8 @@ class Steps:
             if len(self._fused) == MAX_FUSED:
                 self._fused.pop(next(iter(self._fused)))
             make = getattr(self.module, "fused_pass", None)
-            self._fused[n_rows] = None if make is None else make(n_rows)
+            recurrent = n_rows == self.settings.batch_size
+            self._fused[n_rows] = None if make is None else make(n_rows, recurrent)
         return self._fused[n_rows]
 
     def begin(self) -> None:

@@ -166,7 +166,7 @@ def test_what_takes_compiled_code(compiles, monkeypatch):
     module.draw(torch.Generator().manual_seed(0))
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    units = module.fused_pass(6).down.units
+    units = module.fused_pass(6, recurrent=True).down.units
     assert all(isinstance(part, CompiledUnits if compiles else Units) for part in units)
 
 

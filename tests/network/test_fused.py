@@ -56,7 +56,7 @@ def fused(architecture: Architecture, table: np.ndarray, training: bool, dtype=D
     for parameter in module.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
     noise = noise_for(architecture, len(table), dtype=dtype)
-    step = module.fused_pass(len(table))
+    step = module.fused_pass(len(table), recurrent=True)
     reading = step.read(torch.from_numpy(table))
     step.forward(reading, torch.cat(noise, dim=1))  # another batch may come first
     module = restarted(module, architecture, dtype)
@@ -97,7 +97,7 @@ def test_texts_are_read_as_sparse_inputs():
     few[:, :2], many[:, :3] = 1.0, 1.0
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    step = module.fused_pass(5)
+    step = module.fused_pass(5, recurrent=True)
     assert step.read(few).inputs.is_sparse
     assert not step.read(many).inputs.is_sparse
     assert torch.equal(
@@ -158,7 +158,7 @@ def test_scales_and_precisions_at_the_ends_of_their_range(raw):
                 parameter.grad = torch.zeros_like(parameter)
         noise = noise_for(architecture, 6)
         if fuse:
-            step = module.fused_pass(6)
+            step = module.fused_pass(6, recurrent=True)
             kl = 6 * step.forward(step.read(table), torch.cat(noise, dim=1)).kl.sum()
             step.backward(0.0, torch.ones(5, dtype=DOUBLE))
         else:
@@ -176,9 +176,9 @@ def test_scales_and_precisions_at_the_ends_of_their_range(raw):
 @pytest.mark.parametrize("latent", ["gaussian", "laplace", "spike_and_slab"])
 def test_other_laws_have_none(latent):
     architecture = Architecture((3, 2), None, ("bernoulli",) * 4, latent=latent)
-    assert Hierarchy(architecture).fused_pass(6) is None
+    assert Hierarchy(architecture).fused_pass(6, recurrent=True) is None
 
 
 def test_other_posteriors_have_none():
     architecture = Architecture((3, 2), None, ("bernoulli",) * 4, posterior="mean_field")
-    assert Hierarchy(architecture).fused_pass(6) is None
+    assert Hierarchy(architecture).fused_pass(6, recurrent=True) is None

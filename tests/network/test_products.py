@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from skrgvae.network import products
-from skrgvae.network.products import add_product, linear, multiply, write_linear
+from skrgvae.network import products as module
+from skrgvae.network.products import Products
 
 N_ROWS, N_INPUTS, N_OUTPUTS = 130, 150, 170
 
 
 @pytest.fixture(params=["oneDNN", "torch"])
-def library(request, monkeypatch):
+def products(request, monkeypatch):
     """Both ways, wherever torch has them."""
     if request.param == "oneDNN":
         if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
             pytest.skip("torch has no oneDNN here")
-        monkeypatch.setattr(products, "LEAST_MULTIPLICATIONS", 1)
-    monkeypatch.setattr(products, "onednn_is_quicker", lambda: request.param == "oneDNN")
-    return request.param
+        monkeypatch.setattr(module, "LEAST_MULTIPLICATIONS", 1)
+    monkeypatch.setattr(module, "onednn_is_quicker", lambda: request.param == "oneDNN")
+    return Products(N_ROWS, recurrent=True)
 
 
 def matrices(*shapes, dtype=torch.float32):
@@ -38,48 +38,38 @@ def assert_equal_to_float64(found, expected):
     np.testing.assert_allclose(found.double(), expected, rtol=0, atol=2e-5)
 
 
-@pytest.mark.usefixtures("library")
-def test_products_in_every_layout_have_the_precision_of_float32():
+def test_products_in_every_layout_have_the_precision_of_float32(products):
     a, b, to, bias = matrices(
         (N_ROWS, N_INPUTS), (N_INPUTS, N_OUTPUTS), (N_ROWS, N_OUTPUTS), (N_OUTPUTS,)
     )
     expected = a.double() @ b.double()
     for left in layouts(a):
         for right in layouts(b):
-            assert_equal_to_float64(multiply(left, right), expected)
+            assert_equal_to_float64(products.multiply(left, right), expected)
             for out in layouts(torch.zeros_like(to)):
-                assert multiply(left, right, out=out) is out
+                assert products.multiply(left, right, out=out) is out
                 assert_equal_to_float64(out, expected)
-                assert write_linear(left, right.t(), bias, out) is out
+                assert products.affine(left, right.t(), bias, out) is out
                 assert_equal_to_float64(out, expected + bias)
-            for sum_ in layouts(to.clone()):
-                assert add_product(sum_, left, right) is sum_
-                assert_equal_to_float64(sum_, expected + to)
-            with torch.no_grad():
-                assert_equal_to_float64(linear(left, right.t(), bias), expected + bias)
-                assert_equal_to_float64(linear(left, right.t(), None), expected)
+            for total in layouts(to.clone()):
+                products.add(total, left, right)
+                assert_equal_to_float64(total, expected + to)
 
 
-@pytest.mark.usefixtures("library")
-def test_what_onednn_has_no_operator_for_goes_to_torch():
+def test_what_onednn_has_no_operator_for_goes_to_torch(products):
     a, b = matrices((N_ROWS, N_INPUTS), (N_INPUTS, N_OUTPUTS), dtype=torch.float64)
-    assert torch.equal(multiply(a, b), a @ b)
+    assert torch.equal(products.multiply(a, b), a @ b)
     few = torch.where(a > 2, a, 0.0)
-    torch.testing.assert_close(multiply(few.to_sparse(), b), few @ b)
-    none = multiply(a[:0].float(), b.float())
-    assert none.shape == (0, N_OUTPUTS)
+    torch.testing.assert_close(products.multiply(few.to_sparse(), b), few @ b)
+    assert products.multiply(a[:0].float(), b.float()).shape == (0, N_OUTPUTS)
 
 
-@pytest.mark.usefixtures("library")
-def test_a_linear_map_has_its_gradient_where_one_is_asked_for():
-    x, weight, bias = (
-        matrix.requires_grad_()
-        for matrix in matrices((N_ROWS, N_INPUTS), (N_OUTPUTS, N_INPUTS), (N_OUTPUTS,))
-    )
-    linear(x, weight, bias).sum().backward()
-    torch.testing.assert_close(bias.grad, torch.full((N_OUTPUTS,), float(N_ROWS)))
-    torch.testing.assert_close(weight.grad, x.detach().sum(dim=0).expand(N_OUTPUTS, N_INPUTS))
-    torch.testing.assert_close(x.grad, weight.detach().sum(dim=0).expand(N_ROWS, N_INPUTS))
+@pytest.mark.parametrize(("recurrent", "n_columns"), [(False, 200), (True, 99)])
+def test_onednn_makes_no_code_for_what_comes_once_or_is_small(recurrent, n_columns, monkeypatch):
+    monkeypatch.setattr(module, "onednn_is_quicker", lambda: True)
+    monkeypatch.setattr(module, "_product", None)  # can't be called
+    a, b = matrices((100, 200), (200, n_columns))
+    assert torch.equal(Products(100, recurrent).multiply(a, b), a @ b)
 
 
 @pytest.mark.parametrize(
@@ -97,4 +87,4 @@ def test_where_onednn_is_asked(cpu_name, avx512, operator, expected, monkeypatch
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", operator, raising=False)
-    assert products.onednn_is_quicker.__wrapped__() is expected
+    assert module.onednn_is_quicker.__wrapped__() is expected
