@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -50,26 +51,47 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> N
         If the file can't be written, with `path` as its file name.
     """
     target = check_writable(path)
-    # In the same folder, as a file can't be renamed into another file system.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        _write_new(temporary, data)
-        if target.exists():
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
+        try:
+            _replace(target, data)
+        except FileNotFoundError:  # another process took the new file for a leftover
+            _replace(target, data)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     # The new file is in place by now: where a system can't flush folders, that is no failure.
     with suppress(OSError):
         _flush_folder(target.parent)
 
 
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove what processes that were killed while they wrote a file have left beside it."""
+    target = Path(os.path.realpath(path))
+    for leftover in target.parent.glob(f"{_prefix(target)}*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+def _prefix(target: Path) -> str:
+    """How the names of new files begin; that of the target may be too long for an addition."""
+    return f".{hashlib.sha256(target.name.encode()).hexdigest()[:16]}-"
+
+
+def _replace(target: Path, data: bytes | bytearray) -> None:
+    # In the same folder, as a file can't be renamed into another file system.
+    temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}.tmp")
+    try:
+        _write_new(temporary, data)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _write_new(path: Path, data: bytes | bytearray) -> None:
     """Write a file that is new, and flush it to the disk.
 
-    On Linux it has no name until it is complete: of a process that is killed nothing stays behind.
+    On Linux it has no name until it is complete: a process must be killed between that moment and
+    the next to leave it behind.
     """
     try:
         with open(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb") as file:

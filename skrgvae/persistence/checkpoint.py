@@ -18,6 +18,7 @@ import skrgvae
 from skrgvae.data.sources import Source, blocks_of
 from skrgvae.exceptions import ModelFileError
 from skrgvae.persistence import container
+from skrgvae.persistence.atomic import remove_leftovers
 from skrgvae.training import Snapshot
 
 KIND = "checkpoint"
@@ -120,11 +121,12 @@ class Checkpoint:
             raise self._not_writable(error) from error
 
     def _check_writable(self) -> None:
-        """Tell before the first epoch, not after it."""
+        """Tell before the first epoch, not after it, and clear up after one that was killed."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path.parent):
                 pass
+            remove_leftovers(self.path)
         except OSError as error:
             raise self._not_writable(error) from error
 

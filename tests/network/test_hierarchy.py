@@ -362,7 +362,9 @@ def test_missing_entries_leave_the_marginal_law(posterior):
 @pytest.mark.parametrize("latent", LATENT_LAWS)
 def test_priors_stop_where_rectified_units_would_never_be_on_again(latent):
     architecture = Architecture((3, 2), None, ("bernoulli",), latent=latent, firing_rate=0.3)
-    prior = Hierarchy(architecture).top_down.priors[0]
+    module = Hierarchy(architecture)
+    module.draw(torch.Generator().manual_seed(0))
+    prior = module.top_down.priors[0]
     with torch.no_grad():
         prior.step.head.bias[:3] = torch.tensor([-9.0, 1.0, 9.0])
         loc, _ = prior(torch.zeros(1, 2))

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from skrgvae.persistence.atomic import write_atomically
+from skrgvae.persistence.atomic import remove_leftovers, write_atomically
 
 
 def test_a_new_file_and_a_replaced_one(tmp_path):
@@ -111,3 +111,41 @@ def test_a_folder_that_must_not_be_written(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError, match="a'"):
         write_atomically(tmp_path / "a", b"one")
+
+
+class Killed(BaseException):
+    """Nothing catches it, and nothing is cleaned up after it."""
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path, monkeypatch):
+    path, other = tmp_path / "a", tmp_path / "b"
+
+    def die(*paths):
+        raise Killed
+
+    with monkeypatch.context() as killed:
+        killed.setattr(os, "replace", die)
+        killed.setattr(type(path), "unlink", lambda self, missing_ok: None)
+        for target in (path, other):
+            with pytest.raises(Killed):
+                write_atomically(target, b"one")
+    write_atomically(path, b"two")
+    assert len(list(tmp_path.iterdir())) == 3
+    remove_leftovers(path)
+    assert len(list(tmp_path.iterdir())) == 2  # another file's stays, which may be being written
+    assert path.read_bytes() == b"two"
+
+
+def test_a_new_file_that_was_taken_for_a_leftover_is_written_again(tmp_path, monkeypatch):
+    path, replace, seen = tmp_path / "a", os.replace, []
+
+    def remove_first(new, target):
+        if not seen:
+            seen.append(new)
+            remove_leftovers(path)
+        replace(new, target)
+
+    monkeypatch.setattr(os, "replace", remove_first)
+    write_atomically(path, b"one")
+    assert seen and path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
