@@ -185,10 +185,8 @@ class _Linear:
         self.products.add(to, grad, self.weight)
 
     def _write(self, grad: Tensor, x: Tensor) -> None:
-        if x.is_sparse:  # only a first factor may be
-            torch.mm(x.t(), grad, out=self.grad_weight.t())
-        else:
-            self.products.multiply(grad.t(), x, out=self.grad_weight)
+        # Of the two, x alone may be sparse; and weights are stored as inputs by outputs.
+        self.products.multiply(x.t(), grad, out=self.grad_weight.t())
 
 
 class _Affine(_Linear):
