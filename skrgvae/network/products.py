@@ -82,7 +82,8 @@ def onednn_is_quicker() -> bool:
     if "AMD" not in capabilities.get("cpu_name", ""):
         return False
     # Rounded factors, which another release may take, would be 1.
-    x, weight = torch.full((64, 128), 1 + 2**-12), torch.eye(128)
+    x = torch.full((64, 128), 1 + 2**-12, dtype=torch.float32)
+    weight = torch.eye(128, dtype=torch.float32)
     try:
         return torch.equal(_product(x, weight, None), x)
     except (AttributeError, NotImplementedError, RuntimeError, TypeError):
