@@ -206,6 +206,7 @@ TABLES = {
     "direct": partial(short_table, study="direct"),
     "long": partial(short_table, study="long"),
     "stopping": partial(short_table, study="stopping"),
+    "words": partial(short_table, study="words"),
     "mnist": mnist_table,
     "small_sets": small_sets_table,
     "secom_priors": secom_table,
