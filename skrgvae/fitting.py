@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,11 +92,12 @@ def new_trainer(
     n_batches: int,
     seed: int,
     device: torch.device,
-    ends: bool = True,
+    sizes: Collection[int] | None = None,
 ) -> Trainer:
     """A trainer for a module, planned for `max_iter` passes of so many batches.
 
-    `ends` tells whether training does after these, so that the learning rate is to fall.
+    `sizes` are the numbers of rows of these batches. Without them training does not end after
+    these passes, so that the learning rate is not to fall, and any number of rows may come.
     """
     n_steps, rate = plan.max_iter * n_batches, plan.learning_rate
     schedule = Schedule(
@@ -104,10 +105,11 @@ def new_trainer(
         learning_rate=rate,
         kl_weight=plan.kl_weight,
         kl_warmup=plan.kl_warmup,
-        fall=fall_for(n_steps, rate, plan.settings.weight_decay) if ends else None,
+        fall=fall_for(n_steps, rate, plan.settings.weight_decay) if sizes else None,
     )
     module = module.to(device)
-    return Trainer(module, module.architecture.layer_sizes, schedule, plan.settings, seed)
+    layer_sizes = module.architecture.layer_sizes
+    return Trainer(module, layer_sizes, schedule, plan.settings, seed, sizes)
 
 
 @own_modes()
@@ -150,9 +152,8 @@ def train(
     ValueError
         If training gives no finite loss, or weights without a finite bound.
     """
-    trainer = new_trainer(
-        module, plan, rows.n_batches(plan.settings.batch_size), seed, rows.device
-    )
+    size = plan.settings.batch_size
+    trainer = new_trainer(module, plan, rows.n_batches(size), seed, rows.device, rows.sizes(size))
     validate = None
     if held_out is not None:
         scored, weights = HeldOut(held_out.source, seed), held_out.weights
@@ -221,7 +222,7 @@ def train_on(
     The model has the average over the steps: a stream has no end to lower the rate towards.
     """
     first = n_batches(progress.n_rows, plan.settings.batch_size)
-    trainer = new_trainer(module, plan, first, progress.seed, rows.device, ends=False)
+    trainer = new_trainer(module, plan, first, progress.seed, rows.device)
     trainer.average = average = Average(module)
     if progress.trainer is not None and progress.average is not None:
         # What made a step of an earlier call useless, as a junk cell may, is over.

@@ -416,3 +416,17 @@ def test_an_interrupted_fit_goes_on_from_its_checkpoint(X, tmp_path, stop_at):
         kept.fit(X)
     assert kept.n_iter_ == 2
     assert_same(kept.fit(X), encoder().fit(X))
+
+
+def test_a_training_clears_up_after_one_that_was_killed(X, tmp_path, stop_at, monkeypatch):
+    stop_at(2)
+    with pytest.raises(Stopped):
+        encoder(checkpoint=tmp_path).fit(X)
+    with monkeypatch.context() as killed:
+        killed.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(Stopped))
+        killed.setattr(type(tmp_path), "unlink", lambda self, missing_ok: None)
+        with pytest.raises(Stopped):
+            encoder(checkpoint=tmp_path).fit(X)
+    assert len(list(tmp_path.iterdir())) == 2
+    encoder(checkpoint=tmp_path).fit(X)
+    only_file(tmp_path)

@@ -18,7 +18,7 @@ import skrgvae
 from skrgvae import DENSITY_PRESET, HierarchicalSparseEncoder
 from skrgvae.distributions import LATENT_LAWS
 from skrgvae.likelihoods import FAMILIES
-from skrgvae.network import POSTERIORS
+from skrgvae.network import POSTERIORS, Hierarchy
 from skrgvae.recipe import SPANNING
 from skrgvae.training.optimizer import OPTIMIZERS
 
@@ -1036,3 +1036,22 @@ def test_memory_layout_does_not_matter(X):
     for layout, table in tables.items():
         for name, values in numbers(table).items():
             np.testing.assert_array_equal(values, expected[name], err_msg=f"{layout}: {name}")
+
+
+def test_which_batches_come_again(monkeypatch):
+    """Code is made for the sizes that all passes of a fit have, and the usual one of a stream."""
+    X, seen = np.random.default_rng(0).normal(size=(209, 3)), set()
+    fused_pass = Hierarchy.fused_pass
+
+    def look(module, n_rows, recurrent):
+        seen.add((n_rows, recurrent))
+        return fused_pass(module, n_rows, recurrent)
+
+    monkeypatch.setattr(Hierarchy, "fused_pass", look)
+    encoder = HierarchicalSparseEncoder((4, 2), max_iter=1, batch_size=100, random_state=0)
+    encoder.fit(X)
+    assert seen == {(69, True), (70, True)}
+    seen.clear()
+    for n_rows in (100, 130, 70):
+        encoder.partial_fit(X[:n_rows])
+    assert seen == {(100, True), (65, False), (70, False)}

@@ -78,7 +78,7 @@ def trainer_for(table, batch_size, n_steps, sizes=None, skip=True, device=CPU):
     module = initial_module(summarise([table]), architecture, 0)
     settings = Settings("adamax", batch_size, SEARCHING.free_bits(len(sizes)), 0.0, 0.0)
     plan = Plan(settings, SEARCHING.learning_rate, 20, 1.0, 0.1, None)
-    return new_trainer(module, plan, n_steps, 0, device)
+    return new_trainer(module, plan, n_steps, 0, device, {batch_size})
 
 
 def training_steps(n_rows, n_steps, n_columns=None, sizes=None, skip=True):

@@ -171,7 +171,7 @@ class _Pass:
 
         def pieces() -> Iterator[tuple[NDArray[np.floating], NDArray[np.floating]]]:
             """Values in units of the scale, and their weights, 0 where nothing is known."""
-            n_rows = max(1, _PIECE // filled.shape[1])
+            n_rows = max(1, _PIECE // max(1, filled.shape[1]))
             for start in range(0, len(filled), n_rows):
                 rows = slice(start, start + n_rows)
                 times = 1.0 if weights is None else weights[rows, None]

@@ -54,7 +54,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | bytearray) -> N
     try:
         try:
             _replace(target, data)
-        except FileNotFoundError:  # another process took the new file for a leftover
+        except FileNotFoundError:  # a new file was taken for a leftover, or an old one has gone
             _replace(target, data)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
@@ -67,12 +67,13 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove what processes that were killed while they wrote a file have left beside it."""
     target = Path(os.path.realpath(path))
     for leftover in target.parent.glob(f"{_prefix(target)}*.tmp"):
-        leftover.unlink(missing_ok=True)
+        with suppress(OSError):  # another user's, or one that is being written
+            leftover.unlink()
 
 
 def _prefix(target: Path) -> str:
     """How the names of new files begin; that of the target may be too long for an addition."""
-    return f".{hashlib.sha256(target.name.encode()).hexdigest()[:16]}-"
+    return f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}-"
 
 
 def _replace(target: Path, data: bytes | bytearray) -> None:

@@ -46,6 +46,11 @@ class Rows:
         """Batches in one pass."""
         return n_batches(len(self), batch_size)
 
+    def sizes(self, batch_size: int) -> set[int]:
+        """Numbers of rows that batches of every pass have: parts of one size, or nearly."""
+        n_parts = self.n_batches(batch_size)
+        return {batch_size, len(self) // n_parts, -(-len(self) // n_parts)}
+
     def shuffled(
         self, batch_size: int, rng: np.random.Generator
     ) -> Iterator[tuple[Tensor, bool | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -37,6 +37,8 @@ class Trainer:
     settings : Settings
     seed : int
         Of the order of the rows and of the noise.
+    sizes : collection of int or None
+        Numbers of rows that many batches will have; None: the batch size.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Trainer:
         schedule: Schedule,
         settings: Settings,
         seed: int,
+        sizes: Collection[int] | None = None,
     ) -> None:
         self.module = module
         self.layer_sizes = tuple(layer_sizes)
@@ -53,7 +56,7 @@ class Trainer:
         self.settings = settings
         self.device = next(module.parameters()).device
         make = RecordedSteps if self.device.type == "cuda" else Steps
-        self.steps = make(module, layer_sizes, settings)
+        self.steps = make(module, layer_sizes, settings, sizes or {settings.batch_size})
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.step = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -110,6 +110,8 @@ class Steps:
     layer_sizes : sequence of int
         Units per layer, bottom first.
     settings : Settings
+    sizes : collection of int
+        Numbers of rows that many batches will have; others come once or twice.
 
     Attributes
     ----------
@@ -121,10 +123,17 @@ class Steps:
         Last steps in a row that moved nothing.
     """
 
-    def __init__(self, module: nn.Module, layer_sizes: Sequence[int], settings: Settings) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        layer_sizes: Sequence[int],
+        settings: Settings,
+        sizes: Collection[int],
+    ) -> None:
         self.module = module
         self.layer_sizes = tuple(layer_sizes)
         self.settings = settings
+        self.sizes = sizes
         self.flat = flatten_parameters(module)
         decays = n_weights(module), settings.weight_decay
         self.optimizer = OPTIMIZERS[settings.optimizer](self.flat, *decays)
@@ -141,8 +150,7 @@ class Steps:
             if len(self._fused) == MAX_FUSED:
                 self._fused.pop(next(iter(self._fused)))
             make = getattr(self.module, "fused_pass", None)
-            recurrent = n_rows == self.settings.batch_size
-            self._fused[n_rows] = None if make is None else make(n_rows, recurrent)
+            self._fused[n_rows] = None if make is None else make(n_rows, n_rows in self.sizes)
         return self._fused[n_rows]
 
     def begin(self) -> None:
@@ -202,8 +210,14 @@ class RecordedSteps(Steps):
     steps of the base class.
     """
 
-    def __init__(self, module: nn.Module, layer_sizes: Sequence[int], settings: Settings) -> None:
-        super().__init__(module, layer_sizes, settings)
+    def __init__(
+        self,
+        module: nn.Module,
+        layer_sizes: Sequence[int],
+        settings: Settings,
+        sizes: Collection[int],
+    ) -> None:
+        super().__init__(module, layer_sizes, settings, sizes)
         self._step = _DeviceStep(self.optimizer, self.objective, len(self.layer_sizes))
         self._recorded: dict[object, Recorded] = {}
         self._most_dropped = 0

@@ -5,7 +5,7 @@ import pytest
 import torch
 from architectures import ALL, build, example_rows, label, noise_for
 
-from skrgvae.network import Architecture, Hierarchy, units
+from skrgvae.network import Architecture, Hierarchy, products, units
 from skrgvae.network import fused as fused_module
 
 DOUBLE = torch.float64
@@ -80,6 +80,19 @@ def test_values_and_gradients(architecture, training):
         expected = readable(architecture, table, training)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="torch has no oneDNN here"
+)
+@pytest.mark.parametrize("architecture", FUSED, ids=label)
+def test_products_by_onednn(architecture, monkeypatch):
+    expected = fused(architecture, rows_with_gaps(), True, torch.float32)
+    monkeypatch.setattr(products, "LEAST_MULTIPLICATIONS", 1)
+    monkeypatch.setattr(products, "onednn_is_quicker", lambda: True)
+    found = fused(architecture, rows_with_gaps(), True, torch.float32)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("architecture", FUSED, ids=label)
