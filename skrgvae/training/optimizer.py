@@ -53,7 +53,7 @@ class Moments:
     def has_finite_gradients(self) -> Tensor:
         """Whether they can be squared, shape ()."""
         assert self.values.grad is not None
-        return torch.isfinite(torch.linalg.vector_norm(self.values.grad))
+        return torch.isfinite(torch.dot(self.values.grad, self.values.grad))
 
     def _let_decay(self, rate: float | Tensor) -> None:
         if self.decay > 0.0:
