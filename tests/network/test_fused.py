@@ -91,8 +91,10 @@ def test_products_by_onednn(architecture, monkeypatch):
     monkeypatch.setattr(products, "LEAST_MULTIPLICATIONS", 1)
     monkeypatch.setattr(products, "onednn_is_quicker", lambda: True)
     found = fused(architecture, rows_with_gaps(), True, torch.float32)
+    # What the normalisation makes 0 is a sum of numbers as large as the others.
+    rounding = 1e-5 * max(float(other.detach().abs().max()) for other in expected)
     for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=rounding)
 
 
 @pytest.mark.parametrize("architecture", FUSED, ids=label)
