@@ -422,8 +422,12 @@ def test_a_training_clears_up_after_one_that_was_killed(X, tmp_path, stop_at, mo
     stop_at(2)
     with pytest.raises(Stopped):
         encoder(checkpoint=tmp_path).fit(X)
+
+    def stop(*paths):
+        raise Stopped
+
     with monkeypatch.context() as killed:
-        killed.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(Stopped))
+        killed.setattr(os, "replace", stop)
         killed.setattr(type(tmp_path), "unlink", lambda self, missing_ok: None)
         with pytest.raises(Stopped):
             encoder(checkpoint=tmp_path).fit(X)

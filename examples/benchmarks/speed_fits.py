@@ -16,6 +16,7 @@ from speed_steps import (
     CPU,
     SIZES,
     medians,
+    on_threads,
     product_step,
     products,
     pythae_vae,
@@ -167,18 +168,10 @@ def seconds_until(target, most, epoch, bound):
 
 
 def digits(n_turns):
-    """Wall time of a fit to the embedded digits, everything at its default: medians of three."""
-    X, seconds = report.digits(), {}
-    for n_threads in (1, 2):
-        torch.set_num_threads(n_threads)
-        HierarchicalSparseEncoder(random_state=0, max_iter=1).fit(X)  # imports, compiled code
-        found = []
-        for _ in range(min(3, n_turns)):
-            started = time.perf_counter()
-            encoder = HierarchicalSparseEncoder(random_state=0).fit(X)
-            found.append(time.perf_counter() - started)
-        seconds[f"{n_threads} threads"] = float(np.median(found))
-    torch.set_num_threads(1)
+    """Wall time of a fit to the embedded digits, everything at its default."""
+    X, encoder = report.digits(), HierarchicalSparseEncoder(random_state=0)
+    turns = {f"{n} threads": on_threads(n, lambda: encoder.fit(X)) for n in (1, 2)}
+    seconds = medians(turns, min(3, n_turns), time.perf_counter)
     n_steps = encoder.n_iter_ * -(-len(X) // encoder.batch_size)
     return {"wall_seconds": seconds, "steps": n_steps}
 

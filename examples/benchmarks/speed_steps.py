@@ -158,22 +158,24 @@ def epochs_by_rows(n_turns):
     return found
 
 
+def on_threads(n_threads, run):
+    """A function with so many of torch's threads."""
+
+    def turn():
+        torch.set_num_threads(n_threads)
+        run()
+
+    return turn
+
+
 def by_threads(n_turns):
     """Milliseconds of a step and of its products, in wall time, at one thread and at two."""
     found, n_steps = {}, 8
-
-    def on(n_threads, run):
-        def turn():
-            torch.set_num_threads(n_threads)
-            run()
-
-        return turn
-
     for n_rows in (100, 512):
         once, step = product_step(all_products(), n_rows), training_steps(n_rows, n_steps)
         runs = {"products": lambda once=once: [once() for _ in range(n_steps)], "step": step}
         turns = {
-            f"{name}, {n_threads} threads": on(n_threads, run)
+            f"{name}, {n_threads} threads": on_threads(n_threads, run)
             for n_threads in (1, 2)
             for name, run in runs.items()
         }

@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 
 from skrgvae.data.cells import Column, float_dtype
 from skrgvae.data.frames import as_table, read_columns, write_frame
+from skrgvae.data.sources import rows_of_block
 
 # Every category costs an input and an output of the network and must be met several times to be
 # learned: a column with more of them is text, an identifier, or a quantity that was read as text.
@@ -381,7 +382,7 @@ class Columns:
 
 def _check_finite(table: NDArray[np.floating], labels: Sequence[Any] | None) -> None:
     # scikit-learn's check makes a mask as large as the table where that has missing values.
-    n_rows = max(1, _CELLS_AT_ONCE // table.shape[1])
+    n_rows = rows_of_block(table.shape[1], _CELLS_AT_ONCE)
     infinite = np.zeros(table.shape[1], dtype=bool)
     for start in range(0, len(table), n_rows):
         infinite |= np.isinf(table[start : start + n_rows]).any(axis=0)

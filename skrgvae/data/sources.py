@@ -213,9 +213,9 @@ class BlockRows:
             yield slice(start, stop), rows
 
 
-def rows_of_block(n_columns: int) -> int:
-    """Rows that a block of `BLOCK` numbers has, one at least."""
-    return max(1, BLOCK // max(1, n_columns))
+def rows_of_block(n_columns: int, n_numbers: int | None = None) -> int:
+    """Rows that a block of so many numbers (None: `BLOCK`) has, one at least."""
+    return max(1, (n_numbers or BLOCK) // max(1, n_columns))
 
 
 def blocks_of(rows: Source) -> Iterator[NDArray[np.floating]]:

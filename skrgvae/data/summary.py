@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skrgvae.data.sources import repeats
+from skrgvae.data.sources import repeats, rows_of_block
 
 # Rows kept for what needs more than moments (medians, dimensions), and numbers they may hold.
 MAX_ROWS, MAX_NUMBERS = 10_000, 2**24
@@ -171,7 +171,7 @@ class _Pass:
 
         def pieces() -> Iterator[tuple[NDArray[np.floating], NDArray[np.floating]]]:
             """Values in units of the scale, and their weights, 0 where nothing is known."""
-            n_rows = max(1, _PIECE // max(1, filled.shape[1]))
+            n_rows = rows_of_block(filled.shape[1], _PIECE)
             for start in range(0, len(filled), n_rows):
                 rows = slice(start, start + n_rows)
                 times = 1.0 if weights is None else weights[rows, None]

@@ -56,7 +56,8 @@ class Trainer:
         self.settings = settings
         self.device = next(module.parameters()).device
         make = RecordedSteps if self.device.type == "cuda" else Steps
-        self.steps = make(module, layer_sizes, settings, sizes or {settings.batch_size})
+        self.steps = make(module, layer_sizes, settings)
+        self.sizes = sizes or {settings.batch_size}
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.step = 0
@@ -123,7 +124,8 @@ class Trainer:
         """One pass in random order, each batch made ready while the one before is worked on."""
         ready: Batch | None = None
         for table, complete in rows.shuffled(self.settings.batch_size, self.rng):
-            batch = Batch(table, complete, self.steps.fused_pass(len(table)))
+            fused = self.steps.fused_pass(len(table), recurrent=len(table) in self.sizes)
+            batch = Batch(table, complete, fused)
             aside(self._make_ready, batch)
             if ready is not None:
                 yield ready

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -110,8 +110,6 @@ class Steps:
     layer_sizes : sequence of int
         Units per layer, bottom first.
     settings : Settings
-    sizes : collection of int
-        Numbers of rows that many batches will have; others come once or twice.
 
     Attributes
     ----------
@@ -123,17 +121,10 @@ class Steps:
         Last steps in a row that moved nothing.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        layer_sizes: Sequence[int],
-        settings: Settings,
-        sizes: Collection[int],
-    ) -> None:
+    def __init__(self, module: nn.Module, layer_sizes: Sequence[int], settings: Settings) -> None:
         self.module = module
         self.layer_sizes = tuple(layer_sizes)
         self.settings = settings
-        self.sizes = sizes
         self.flat = flatten_parameters(module)
         decays = n_weights(module), settings.weight_decay
         self.optimizer = OPTIMIZERS[settings.optimizer](self.flat, *decays)
@@ -144,13 +135,16 @@ class Steps:
         self.dropped = 0
         self._fused: dict[int, FusedPass | None] = {}
 
-    def fused_pass(self, n_rows: int) -> FusedPass | None:
-        """The module's own one for so many rows, if it has any."""
+    def fused_pass(self, n_rows: int, recurrent: bool) -> FusedPass | None:
+        """The module's own one for so many rows, if it has any.
+
+        `recurrent` tells whether many batches will have as many.
+        """
         if n_rows not in self._fused:
             if len(self._fused) == MAX_FUSED:
                 self._fused.pop(next(iter(self._fused)))
             make = getattr(self.module, "fused_pass", None)
-            self._fused[n_rows] = None if make is None else make(n_rows, n_rows in self.sizes)
+            self._fused[n_rows] = None if make is None else make(n_rows, recurrent)
         return self._fused[n_rows]
 
     def begin(self) -> None:
@@ -210,14 +204,8 @@ class RecordedSteps(Steps):
     steps of the base class.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        layer_sizes: Sequence[int],
-        settings: Settings,
-        sizes: Collection[int],
-    ) -> None:
-        super().__init__(module, layer_sizes, settings, sizes)
+    def __init__(self, module: nn.Module, layer_sizes: Sequence[int], settings: Settings) -> None:
+        super().__init__(module, layer_sizes, settings)
         self._step = _DeviceStep(self.optimizer, self.objective, len(self.layer_sizes))
         self._recorded: dict[object, Recorded] = {}
         self._most_dropped = 0
