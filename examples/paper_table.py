@@ -36,6 +36,7 @@ TRAINING = {
     "kl_warmup": 0.2,
     "learning_rate": 1e-2,
     "batch_size": 100,
+    "weight_decay": 0.0,
     "early_stopping": False,
     "likelihood": "bernoulli",
     "device": "cpu",

@@ -10,12 +10,13 @@ generative model; the unit's column is set to zero, and the cross-entropy of the
 with the one before. A unit is useful when what is lost is above zero by more than two standard
 errors over the rows::
 
-    python examples/used_units.py            # all data sets, about half an hour
+    python examples/used_units.py            # all data sets, about an hour
     python examples/used_units.py digits     # half a minute
 
-`mnist`: grey values in [0, 1], 60,000 rows to train on and 10,000 to look at. `binarized`: the
-fixed binarization of the literature, 50,000 and 10,000. Both lie in the folder named by
-SKRGVAE_DATA_HOME. `digits`: those of scikit-learn, a third of them to look at.
+`mnist`: grey values in [0, 1], 60,000 rows to train on, of which the encoder holds out a tenth,
+and 10,000 to look at. `binarized`: the fixed binarization of the literature, its training and
+validation rows and its test rows, as many. Both lie in the folder named by SKRGVAE_DATA_HOME.
+`digits`: those of scikit-learn, a third of them to look at.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from skrgvae import HierarchicalSparseEncoder
 sys.path.append(str(Path(__file__).parent / "robustness"))
 import report
 
+PARTS = ("train", "valid", "test")
 # Rows (at most) that are decoded again without each unit.
 N_DECODED = 1000
 # Probabilities are kept this far from 0 and 1: a decoder in float32 can't be surer.
@@ -49,7 +51,8 @@ def load(name):
             parts = (file["X_train"], file["X_test"])
             return [part.reshape(len(part), -1) / np.float32(255) for part in parts]
     with np.load(folder / "static_binarized_mnist.npz", allow_pickle=False) as file:
-        return [np.unpackbits(file[part], axis=1).astype(np.float32) for part in ("train", "test")]
+        train, valid, test = (np.unpackbits(file[part], axis=1) for part in PARTS)
+    return [part.astype(np.float32) for part in (np.concatenate([train, valid]), test)]
 
 
 def cross_entropy(rows, probabilities):

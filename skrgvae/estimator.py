@@ -43,8 +43,9 @@ from skrgvae.data.opening import Opener
 from skrgvae.data.sources import Source, blocks_of
 from skrgvae.data.summary import Summary, summarise
 from skrgvae.marks import marked_columns
-from skrgvae.recipe import recipe_for, stands_on_rows
+from skrgvae.recipe import Recipe, is_long, recipe_for, stands_on_rows
 from skrgvae.resolve import (
+    given,
     resolve_free_bits,
     resolve_hidden_layer_sizes,
     resolve_layer_sizes,
@@ -77,6 +78,8 @@ NOT_IN_FINGERPRINT = {
 
 # Of an architecture, what may change because something else does.
 FOLLOWING = ("n_categories", "firing_rate", "direct_inputs")
+# Parameters of the network whose "auto" keeps, where training goes on, what it became at first.
+RESOLVED_ONCE = ("layer_sizes", "hidden_layer_sizes", "firing_rate")
 
 
 class HierarchicalSparseEncoder(
@@ -97,7 +100,9 @@ class HierarchicalSparseEncoder(
         Widths of the deterministic layers. Entry l is the width of the layer that feeds
         stochastic layer l in the bottom-up pass, and of the hidden layer in the top-down step
         that leaves layer l. An int stands for one width everywhere, None for no deterministic
-        layers, and "auto" for what serves the features best, at present None.
+        layers. "auto": none; in a long training without measurements and counts, for each layer
+        the next power of two above its units. A training is long with more than 10,000 rows or,
+        where `max_iter` is a number, with 2,000,000 rows in all of its passes together.
     latent : {"rectified_gaussian", "gaussian", "laplace", "spike_and_slab"}, \
             default="rectified_gaussian"
         Law of the latent units. "rectified_gaussian" and "spike_and_slab" (which keeps the sign)
@@ -134,11 +139,13 @@ class HierarchicalSparseEncoder(
         "auto": 0.01; 0.002 for counts, and where units outnumber the columns of a table with
         measurements (Gaussian or Student-t columns); with more than 1,000 columns less, in
         proportion to one over the root of their number.
-    batch_size : int, default=100
+    batch_size : int or "auto", default="auto"
         Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
+        "auto": 100; 250 in a long training with hidden layers (see `hidden_layer_sizes`).
     max_iter : int or "auto", default="auto"
         Epochs (passes over the rows) at most. "auto": 60, up to 200 where few rows or units make
-        them quick, and at most 40,000 steps (with more than 1,000 columns, in proportion fewer).
+        them quick and in long trainings with hidden layers (see `hidden_layer_sizes`), and at
+        most 40,000 steps (with more than 1,000 columns, in proportion fewer).
     kl_weight : float, default=1.0
         Final weight of the KL terms in the training objective.
     kl_warmup : float, default=0.1
@@ -152,8 +159,8 @@ class HierarchicalSparseEncoder(
         Share of rows for which a unit is on when training starts, set through fixed gain and
         shift of the bottom-up normalisation (where `batch_norm` is on) and the first priors; on
         means above zero, for "spike_and_slab" other than zero. "auto": 0.3; 0.5 for
-        counts, and where units outnumber the columns of a table with measurements. None: plain
-        batch normalisation.
+        counts, where units outnumber the columns of a table with measurements, and in a long
+        training with hidden layers (see `hidden_layer_sizes`). None: plain batch normalisation.
     skip_connections : bool, default=True
         Whether the likelihood and all lower priors see every layer above, instead of the next
         one alone. In tables without measurements, and without hidden layers, whether also every
@@ -163,9 +170,10 @@ class HierarchicalSparseEncoder(
         unit adds its mean absolute value over the batch, divided by its root mean square so that
         a unit can't escape by being small. It makes Gaussian and Laplace units sparser, which
         have no zeros of their own.
-    weight_decay : float, default=0.0
+    weight_decay : float or "auto", default="auto"
         Share of itself that every weight (not the biases) loses in a step, over the learning
-        rate [2]_. It keeps long trainings from fitting the rows alone.
+        rate [2]_. It keeps long trainings from fitting the rows alone. "auto": 0; 0.1 in a long
+        training with hidden layers (see `hidden_layer_sizes`).
     early_stopping : "auto" or bool, default="auto"
         Whether to stop on the ELBO of held-out rows and keep the best epoch's weights. "auto":
         with more than 10,000 rows, or when `X_val` is given.
@@ -173,7 +181,7 @@ class HierarchicalSparseEncoder(
         Share of the rows held out for early stopping when no `X_val` is given.
     n_iter_no_change : int, default=10
         Epochs without an improvement of more than `tol` after which training stops; those of the
-        warm-up don't count.
+        warm-up don't count, nor those before the learning rate has halved where it falls early.
     tol : float, default=0.01
         Smallest improvement of the held-out ELBO that counts, in nats per sample (absolute).
     warm_start : bool, default=False
@@ -273,7 +281,7 @@ class HierarchicalSparseEncoder(
         "sparse_output": ["boolean"],
         "optimizer": [StrOptions({"adamax", "adam"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "kl_weight": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
@@ -285,7 +293,7 @@ class HierarchicalSparseEncoder(
         "firing_rate": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"}), None],
         "skip_connections": ["boolean"],
         "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -315,7 +323,7 @@ class HierarchicalSparseEncoder(
         sparse_output: bool = False,
         optimizer: str = "adamax",
         learning_rate: float | str = "auto",
-        batch_size: int = 100,
+        batch_size: int | str = "auto",
         max_iter: int | str = "auto",
         kl_weight: float = 1.0,
         kl_warmup: float = 0.1,
@@ -323,7 +331,7 @@ class HierarchicalSparseEncoder(
         firing_rate: float | str | None = "auto",
         skip_connections: bool = True,
         sparsity_penalty: float = 0.0,
-        weight_decay: float = 0.0,
+        weight_decay: float | str = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -953,15 +961,14 @@ class HierarchicalSparseEncoder(
             marked = marked_columns(summary.distinct_rows)
         else:
             marked = previous.architecture.marked
-        layer_sizes = self._layer_sizes(summary, previous)
-        return self._architecture(layer_sizes, families, n_categories, marked)
+        return self._architecture(summary, previous, families, n_categories, marked)
 
     def _architecture_like(self, previous: Model, summary: Summary) -> Architecture:
         """The network that the parameters ask for, over the columns of an earlier call."""
         before = previous.architecture
-        layer_sizes = self._layer_sizes(summary, previous)
         families = self._families(np.array(before.families))
-        return self._architecture(layer_sizes, families, before.n_categories, before.marked)
+        n_categories, marked = before.n_categories, before.marked
+        return self._architecture(summary, previous, families, n_categories, marked)
 
     def _families(self, auto: NDArray[np.str_]) -> list[str]:
         """The family of every column, given what "auto" stands for."""
@@ -971,23 +978,33 @@ class HierarchicalSparseEncoder(
         names, known = self._names(), tuple(FAMILIES)
         return resolve_likelihood(self.likelihood, auto, empty, names, known).tolist()
 
-    def _layer_sizes(self, summary: Summary, previous: Model | None) -> tuple[int, ...]:
-        if previous is not None and isinstance(self.layer_sizes, str):
-            return previous.architecture.layer_sizes  # what "auto" became
-        return resolve_layer_sizes(self.layer_sizes, summary)
+    def _recipe(
+        self, layer_sizes: Sequence[int], hidden: Any, families: Sequence[str], n_rows: int
+    ) -> Recipe:
+        """What "auto" stands for; `hidden` tells by None that there are no hidden layers."""
+        max_iter = None if isinstance(self.max_iter, str) else int(self.max_iter)
+        long = hidden is not None and is_long(n_rows, max_iter)
+        return recipe_for(layer_sizes, families, long)
 
     def _architecture(
         self,
-        layer_sizes: tuple[int, ...],
+        summary: Summary,
+        previous: Model | None,
         families: Sequence[str],
         n_categories: tuple[int, ...],
         marked: tuple[int, ...],
     ) -> Architecture:
         from skrgvae.network import Architecture
 
+        asked = {name: getattr(self, name) for name in RESOLVED_ONCE}
+        if previous is not None:
+            became = {name: getattr(previous.architecture, name) for name in RESOLVED_ONCE}
+            asked = {name: given(value, became[name]) for name, value in asked.items()}
+        layer_sizes = resolve_layer_sizes(asked["layer_sizes"], summary)
         resolve_layers(self.layers, len(layer_sizes))
-        recipe = recipe_for(layer_sizes, families)
-        hidden = resolve_hidden_layer_sizes(self.hidden_layer_sizes, len(layer_sizes))
+        hidden, firing_rate = asked["hidden_layer_sizes"], asked["firing_rate"]
+        recipe = self._recipe(layer_sizes, hidden, families, summary.n_rows)
+        hidden = resolve_hidden_layer_sizes(hidden, layer_sizes, recipe)
         skip = bool(self.skip_connections)
         return Architecture(
             layer_sizes=layer_sizes,
@@ -998,9 +1015,7 @@ class HierarchicalSparseEncoder(
             latent=self.latent,
             posterior=self.posterior,
             batch_norm=bool(self.batch_norm),
-            firing_rate=(
-                recipe.firing_rate if isinstance(self.firing_rate, str) else self.firing_rate
-            ),
+            firing_rate=given(firing_rate, recipe.firing_rate),
             skip_connections=skip,
             direct_inputs=skip and hidden is None and stands_on_rows(families),
         )
@@ -1010,24 +1025,21 @@ class HierarchicalSparseEncoder(
         from skrgvae.fitting import Plan
         from skrgvae.training import Settings, Stopping
 
-        n_columns = len(architecture.families)
-        recipe = recipe_for(architecture.layer_sizes, architecture.families)
-        batch_size = int(self.batch_size)
+        sizes, families = architecture.layer_sizes, architecture.families
+        recipe = self._recipe(sizes, architecture.hidden_layer_sizes, families, n_rows)
+        n_columns = len(families)
+        batch_size = int(given(self.batch_size, recipe.batch_size))
         return Plan(
             settings=Settings(
                 optimizer=self.optimizer,
                 batch_size=batch_size,
-                free_bits=resolve_free_bits(self.free_bits, len(architecture.layer_sizes), recipe),
+                free_bits=resolve_free_bits(self.free_bits, len(sizes), recipe),
                 sparsity_penalty=self.sparsity_penalty,
-                weight_decay=self.weight_decay,
+                weight_decay=given(self.weight_decay, recipe.weight_decay),
             ),
-            learning_rate=(
-                recipe.rate_for(n_columns)
-                if isinstance(self.learning_rate, str)
-                else self.learning_rate
-            ),
+            learning_rate=given(self.learning_rate, recipe.rate_for(n_columns)),
             max_iter=resolve_max_iter(
-                self.max_iter, n_rows, n_columns, sum(architecture.layer_sizes), batch_size
+                self.max_iter, n_rows, n_columns, sum(sizes), batch_size, recipe
             ),
             kl_weight=self.kl_weight,
             kl_warmup=0.0 if warm else self.kl_warmup,

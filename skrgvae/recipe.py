@@ -6,17 +6,19 @@ The runs are in examples/results/feature_recipe.json; docs/features.rst tells th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-# max_iter: as many passes as this ...
-PASSES = 60
-# ... more where they are a matter of seconds: products of a row's values with a unit's weights up
-# to these, in passes up to those. Small tables need them to be learned at all, and small layers go
-# on finding causes for that long ...
+# max_iter: as many passes as the recipe says, more where they are a matter of seconds: products of
+# a row's values with a unit's weights up to these, in passes up to those. Small tables need them
+# to be learned at all, and small layers go on finding causes for that long ...
 QUICK_PRODUCTS, MOST_PASSES = 5 * 10**10, 200
 # ... and no more steps than these, which should not take longer where the columns are more than
 # these.
 MOST_STEPS, USUAL_COLUMNS = 40_000, 1_000
+
+# Rows from which on there is enough to learn from for deterministic layers, and rows seen in all
+# passes from which on a training is long enough for them.
+MANY_ROWS, MANY_SEEN = 10_000, 2 * 10**6
 
 # Families of columns without a natural zero, and of counts.
 MEASUREMENTS = frozenset({"gaussian", "student_t"})
@@ -37,12 +39,22 @@ class Recipe:
         Floor of the top layer (nats per unit).
     growth : float
         Of the floor from each layer to the next one above it.
+    deep : bool
+        Whether there are deterministic layers between the stochastic ones.
+    batch_size : int
+    passes : int
+        Over the rows.
+    weight_decay : float
     """
 
     firing_rate: float
     learning_rate: float
     top_free_bits: float
     growth: float
+    deep: bool = False
+    batch_size: int = 100
+    passes: int = 60
+    weight_decay: float = 0.0
 
     def rate_for(self, n_columns: int) -> float:
         """Learning rate for so many columns.
@@ -62,6 +74,18 @@ class Recipe:
 # Units find the causes in the rows, and each of them is worth many rows. The layers below have
 # more units, and a top layer without a floor is left unused.
 SEARCHING = Recipe(firing_rate=0.3, learning_rate=1e-2, top_free_bits=0.1, growth=2.0)
+# The same with many rows: deterministic layers find what a plain chain can't, if weights decay, so
+# that they do not learn the rows by heart, and if they are given the time. Of fewer rows, or in a
+# shorter training, they make a better bound and worse features. Most values become zero from any
+# firing rate, and more of them are of use from this one.
+SEARCHING_DEEP = replace(
+    SEARCHING,
+    firing_rate=0.5,
+    deep=True,
+    batch_size=250,
+    passes=MOST_PASSES,
+    weight_decay=0.1,
+)
 # Measured columns that units outnumber: there are not as many causes to find as there are units.
 # What a linear classifier can use is a code that loses nothing of the columns and bends them in
 # many ways. So units are on for half of the rows, each has to hear something of the row, and
@@ -72,12 +96,23 @@ SPANNING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.1, growth
 COUNTING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.3, growth=1.0)
 
 
-def recipe_for(layer_sizes: Sequence[int], families: Sequence[str]) -> Recipe:
-    """The recipe for units over columns of these families."""
+def recipe_for(layer_sizes: Sequence[int], families: Sequence[str], long: bool = False) -> Recipe:
+    """The recipe for units over columns of these families; `long` is what `is_long` says."""
     if not COUNTS.isdisjoint(families):
         return COUNTING
-    crowded = sum(layer_sizes) > len(families)
-    return SPANNING if crowded and not MEASUREMENTS.isdisjoint(families) else SEARCHING
+    if MEASUREMENTS.isdisjoint(families):
+        return SEARCHING_DEEP if long else SEARCHING
+    return SPANNING if sum(layer_sizes) > len(families) else SEARCHING
+
+
+def is_long(n_rows: int, max_iter: int | None) -> bool:
+    """Whether a training has what deterministic layers need; None: its passes are "auto"."""
+    return n_rows > MANY_ROWS if max_iter is None else n_rows * max_iter >= MANY_SEEN
+
+
+def hidden_layer_sizes_for(layer_sizes: Sequence[int]) -> tuple[int, ...]:
+    """Widths of the deterministic layers: of each the next power of two above the units'."""
+    return tuple(2 ** int(size).bit_length() for size in layer_sizes)
 
 
 def stands_on_rows(families: Sequence[str]) -> bool:
@@ -90,10 +125,12 @@ def stands_on_rows(families: Sequence[str]) -> bool:
     return MEASUREMENTS.isdisjoint(families)
 
 
-def epochs_for(n_rows: int, n_columns: int, n_units: int, batch_size: int) -> int:
+def epochs_for(
+    n_rows: int, n_columns: int, n_units: int, batch_size: int, usual_passes: int
+) -> int:
     """Passes over the rows; `n_units` of all layers."""
     n_batches = -(-n_rows // batch_size)
     quick = QUICK_PRODUCTS // (n_rows * n_units * (n_columns + n_units))
-    passes = max(PASSES, min(quick, MOST_PASSES))
+    passes = max(usual_passes, min(quick, MOST_PASSES))
     most = MOST_STEPS * USUAL_COLUMNS // max(USUAL_COLUMNS, n_columns)
     return max(1, min(passes, most // n_batches))

@@ -10,11 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skrgvae.data.summary import Summary
-from skrgvae.recipe import Recipe, epochs_for
+from skrgvae.recipe import Recipe, epochs_for, hidden_layer_sizes_for
 from skrgvae.sizes import sizes_for
 
 # Units of a layer: more than any memory holds the weights of.
 MOST_UNITS = 10**9
+
+
+def given(value: Any, automatic: Any) -> Any:
+    """A parameter as it was given, or what "auto" stands for."""
+    return automatic if isinstance(value, str) else value
 
 
 def resolve_layer_sizes(layer_sizes: Any, summary: Summary) -> tuple[int, ...]:
@@ -27,10 +32,14 @@ def resolve_layer_sizes(layer_sizes: Any, summary: Summary) -> tuple[int, ...]:
     return sizes
 
 
-def resolve_hidden_layer_sizes(hidden: Any, n_layers: int) -> tuple[int, ...] | None:
+def resolve_hidden_layer_sizes(
+    hidden: Any, layer_sizes: Sequence[int], recipe: Recipe
+) -> tuple[int, ...] | None:
     """Widths of the deterministic layers, one per stochastic layer, or None for none."""
-    if hidden is None or isinstance(hidden, str):
-        # "auto": on the digits the plain chain gave the better features at every label budget.
+    n_layers = len(layer_sizes)
+    if isinstance(hidden, str):  # "auto"
+        return hidden_layer_sizes_for(layer_sizes) if recipe.deep else None
+    if hidden is None:
         return None
     if isinstance(hidden, Integral):
         return (int(hidden),) * n_layers
@@ -38,11 +47,11 @@ def resolve_hidden_layer_sizes(hidden: Any, n_layers: int) -> tuple[int, ...] | 
 
 
 def resolve_max_iter(
-    max_iter: Any, n_rows: int, n_columns: int, n_units: int, batch_size: int
+    max_iter: Any, n_rows: int, n_columns: int, n_units: int, batch_size: int, recipe: Recipe
 ) -> int:
     """Epochs at most."""
     if isinstance(max_iter, str):
-        return epochs_for(n_rows, n_columns, n_units, batch_size)
+        return epochs_for(n_rows, n_columns, n_units, batch_size, recipe.passes)
     return int(max_iter)
 
 

@@ -4,29 +4,41 @@ import numpy as np
 import pytest
 
 from skrgvae import HierarchicalSparseEncoder
-from skrgvae.recipe import COUNTING, SEARCHING, SPANNING, epochs_for, recipe_for
+from skrgvae import recipe as recipes
+from skrgvae.recipe import (
+    COUNTING,
+    SEARCHING,
+    SEARCHING_DEEP,
+    SPANNING,
+    epochs_for,
+    hidden_layer_sizes_for,
+    is_long,
+    recipe_for,
+)
 
 GAUSSIANS = ("gaussian",) * 8
 INTENSITIES = ("bernoulli",) * 8
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_columns", "n_units", "batch_size", "epochs"),
+    ("n_rows", "n_columns", "n_units", "batch_size", "passes", "epochs"),
     [
-        (1, 5, 650, 100, 200),
-        (450, 140, 650, 100, 200),
-        (1_797, 64, 650, 100, 60),
-        (1_797, 64, 200, 100, 200),  # smaller layers, quick passes
-        (1_000, 150, 500, 100, 153),  # 5e10 / (1,000 * 500 * 650)
-        (54_000, 784, 650, 100, 60),
-        (100_000, 784, 650, 100, 40),  # 40,000 steps
-        (100_000, 784, 650, 500, 60),
-        (10_000, 10_000, 650, 100, 40),  # a tenth of the steps for ten times 1,000 columns
-        (10**9, 784, 650, 100, 1),
+        (1, 5, 650, 100, 60, 200),
+        (450, 140, 650, 100, 60, 200),
+        (1_797, 64, 650, 100, 60, 60),
+        (1_797, 64, 200, 100, 60, 200),  # smaller layers, quick passes
+        (1_000, 150, 500, 100, 60, 153),  # 5e10 / (1,000 * 500 * 650)
+        (54_000, 784, 650, 100, 60, 60),
+        (20_000, 784, 650, 250, 200, 200),
+        (54_000, 784, 650, 250, 200, 185),  # 40,000 steps
+        (100_000, 784, 650, 100, 60, 40),
+        (100_000, 784, 650, 500, 60, 60),
+        (10_000, 10_000, 650, 100, 60, 40),  # a tenth of the steps for ten times 1,000 columns
+        (10**9, 784, 650, 100, 60, 1),
     ],
 )
-def test_epochs(n_rows, n_columns, n_units, batch_size, epochs):
-    assert epochs_for(n_rows, n_columns, n_units, batch_size) == epochs
+def test_epochs(n_rows, n_columns, n_units, batch_size, passes, epochs):
+    assert epochs_for(n_rows, n_columns, n_units, batch_size, passes) == epochs
 
 
 @pytest.mark.parametrize(
@@ -54,6 +66,39 @@ def test_floors_are_equal_where_units_span_the_columns():
 )
 def test_recipe_goes_with_units_and_columns(layer_sizes, families, recipe):
     assert recipe_for(layer_sizes, families) is recipe
+
+
+@pytest.mark.parametrize(
+    ("families", "recipe"),
+    [
+        (INTENSITIES, SEARCHING_DEEP),
+        (("categorical",) * 8, SEARCHING_DEEP),
+        ((*INTENSITIES[:7], "gaussian"), SPANNING),
+        (("gaussian",) * 20, SEARCHING),
+        (("poisson",) * 8, COUNTING),
+    ],
+)
+def test_long_trainings_are_others_without_measurements_and_counts(families, recipe):
+    assert recipe_for((6, 4), families, long=True) is recipe
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "max_iter", "long"),
+    [
+        (10_000, None, False),
+        (10_001, None, True),
+        (50_000, 10, False),
+        (50_000, 40, True),
+        (5_000, 400, True),
+    ],
+)
+def test_long_trainings_see_many_rows(n_rows, max_iter, long):
+    assert is_long(n_rows, max_iter) == long
+
+
+def test_hidden_layers_are_a_power_of_two_wider_than_the_units():
+    assert hidden_layer_sizes_for((300, 200, 100, 50)) == (512, 256, 128, 64)
+    assert hidden_layer_sizes_for((64, 1)) == (128, 2)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +130,46 @@ def test_auto_is_what_its_numbers_are(sizes, recipe):
     by_hand = HierarchicalSparseEncoder(sizes, max_iter=2, random_state=0, **given)
     np.testing.assert_array_equal(automatic.fit_transform(X), by_hand.fit_transform(X))
     assert automatic.history_["learning_rate"] == by_hand.history_["learning_rate"]
+
+
+@pytest.fixture
+def long(monkeypatch):
+    """Trainings of 60 rows in two passes are long ones."""
+    monkeypatch.setattr(recipes, "MANY_SEEN", 120)
+
+
+def test_auto_is_what_its_numbers_are_in_a_long_training(long):
+    X = np.random.default_rng(0).integers(0, 2, (60, 8)).astype(float)
+    given = {
+        "hidden_layer_sizes": (8, 4),
+        "batch_size": SEARCHING_DEEP.batch_size,
+        "weight_decay": SEARCHING_DEEP.weight_decay,
+        "firing_rate": SEARCHING_DEEP.firing_rate,
+    }
+    automatic = HierarchicalSparseEncoder((5, 2), max_iter=2, random_state=0)
+    by_hand = HierarchicalSparseEncoder((5, 2), max_iter=2, random_state=0, **given)
+    np.testing.assert_array_equal(automatic.fit_transform(X), by_hand.fit_transform(X))
+    assert automatic.hidden_layer_sizes_ == (8, 4)
+
+
+def test_without_hidden_layers_a_long_training_is_like_others(long, monkeypatch):
+    X = np.random.default_rng(0).integers(0, 2, (60, 8)).astype(float)
+    plain = HierarchicalSparseEncoder((5, 2), hidden_layer_sizes=None, max_iter=2, random_state=0)
+    features = plain.fit_transform(X)
+    monkeypatch.setattr(recipes, "MANY_SEEN", 121)
+    np.testing.assert_array_equal(features, plain.fit_transform(X))
+
+
+def test_training_that_goes_on_keeps_what_auto_became(long):
+    X = np.random.default_rng(0).integers(0, 2, (60, 8)).astype(float)
+    encoder = HierarchicalSparseEncoder((5, 2), max_iter=2, warm_start=True, random_state=0)
+    assert encoder.fit(X[:59]).hidden_layer_sizes_ is None
+    assert encoder.fit(X).hidden_layer_sizes_ is None
+    assert encoder.partial_fit(X).hidden_layer_sizes_ is None
+
+
+def test_shorter_training_that_goes_on_from_a_long_one(long):
+    X = np.random.default_rng(0).integers(0, 2, (60, 8)).astype(float)
+    encoder = HierarchicalSparseEncoder((5, 2), max_iter=2, warm_start=True, random_state=0)
+    assert encoder.fit(X).hidden_layer_sizes_ == (8, 4)
+    assert encoder.fit(X[:30]).hidden_layer_sizes_ == (8, 4)

@@ -8,7 +8,7 @@ from skrgvae.resolve import resolve_free_bits, resolve_likelihood, resolve_max_i
 
 
 def test_given_max_iter_is_kept():
-    assert resolve_max_iter(7, 10**9, 10**6, 650, 1) == 7
+    assert resolve_max_iter(7, 10**9, 10**6, 650, 1, SEARCHING) == 7
 
 
 def test_a_column_has_one_family():

@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skrgvae.pilot.data import Data
-from skrgvae.resolve import resolve_max_iter
+from skrgvae.recipe import SEARCHING
+from skrgvae.resolve import given, resolve_max_iter
 from skrgvae.suggest import suggest_layer_sizes
 
 _FACTOR = 3
@@ -62,9 +63,9 @@ def with_searched_sizes(encoder: Any, data: Data, train: NDArray[np.intp], seed:
     X, y = data.rows(train), data.y[train]
     n_rows, n_columns = X.shape
     suggested = suggest_layer_sizes(X)
-    epochs = resolve_max_iter(
-        encoder.max_iter, n_rows, n_columns, sum(suggested), encoder.batch_size
-    )
+    shape = n_rows, n_columns, sum(suggested)
+    batch_size = given(encoder.batch_size, SEARCHING.batch_size)
+    epochs = resolve_max_iter(encoder.max_iter, *shape, batch_size, SEARCHING)
     pipeline = make_pipeline(
         encoder,
         StandardScaler(),

@@ -46,6 +46,7 @@ from skrgvae.pilot.records import (
 from skrgvae.pilot.scores import DECIDING
 from skrgvae.pilot.verdict import judge
 from skrgvae.pilot.worth import Payoff
+from skrgvae.recipe import SEARCHING
 
 # The quick look: some 1,000 steps of training, and rows that leave time for the classifiers.
 _QUICK_STEPS, _MOST_EPOCHS = 1000, 200
@@ -228,7 +229,7 @@ def _encoder(encoder, quick, n_rows):
     if not quick:
         return HierarchicalSparseEncoder()
     encoder = HierarchicalSparseEncoder(layer_sizes="auto")
-    epochs = _QUICK_STEPS // -(-n_rows // encoder.batch_size)
+    epochs = _QUICK_STEPS // -(-n_rows // SEARCHING.batch_size)
     return encoder.set_params(max_iter=min(max(epochs, 1), _MOST_EPOCHS))
 
 

@@ -285,8 +285,7 @@ def _after_epoch(
     if epoch.validation_elbo > run.best_elbo() or run.best_elbo() == -math.inf:
         best, kept = number, _copy_state(trainer.module)
     reference, waited = run.reference, run.waited
-    # Before the KL has its full weight the bound is not what training maximises.
-    if stopping is not None and trainer.schedule.warm(trainer.step):
+    if stopping is not None and trainer.schedule.settled(trainer.step):
         if epoch.validation_elbo > reference + stopping.tol:
             reference, waited = epoch.validation_elbo, 0
         else:

@@ -71,6 +71,11 @@ class Schedule:
         remaining = min(1.0, (1.0 - progress) / (1.0 - self.fall.after))
         return self.learning_rate * max(remaining**self.fall.power, self.fall.last)
 
-    def warm(self, step: int) -> bool:
-        """Whether the weight of the KL has reached its full value."""
-        return step >= self.kl_warmup * self.n_steps
+    def settled(self, step: int) -> bool:
+        """Whether the bound tells after so many steps if more of them are of use.
+
+        Before the KL has its full weight, the bound is not what training maximises. Where weights
+        wander at the full rate (`MANY_SPANS`), it hardly rises before the rate falls.
+        """
+        wanders = self.fall is EARLY and self.learning_rate_at(step) > 0.5 * self.learning_rate
+        return step >= self.kl_warmup * self.n_steps and not wanders

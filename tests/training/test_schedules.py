@@ -30,11 +30,18 @@ def test_kl_weight_of_zero_stays_zero():
 
 
 @pytest.mark.parametrize("kl_warmup", [0.0, 0.1, 0.25, 1.0])
-def test_warm_is_when_the_weight_is_full(kl_warmup):
-    plan = schedule(n_steps=40, kl_warmup=kl_warmup)
-    # warm(n): after n steps, the last of which had number n - 1.
+@pytest.mark.parametrize("fall", [None, LATE])
+def test_settled_is_when_the_weight_is_full(kl_warmup, fall):
+    plan = schedule(n_steps=40, kl_warmup=kl_warmup, fall=fall)
+    # settled(n): after n steps, the last of which had number n - 1.
     for done in range(1, 60):
-        assert plan.warm(done) == (plan.kl_weight_at(done - 1) == 1.0)
+        assert plan.settled(done) == (plan.kl_weight_at(done - 1) == 1.0)
+
+
+def test_weights_that_wander_settle_when_the_rate_has_halved():
+    plan = schedule(n_steps=100, learning_rate=0.2, kl_warmup=0.1, fall=EARLY)
+    # (99 - step) / 80 <= 0.5^0.5 from step 43 on
+    assert [plan.settled(done) for done in range(120)] == [False] * 43 + [True] * 77
 
 
 def test_learning_rate_is_constant_then_falls_linearly():
