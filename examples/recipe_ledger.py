@@ -188,9 +188,10 @@ def junk_table(ledger):
     return "\n".join(lines) + "\n"
 
 
-def short_table(ledger, study):
-    """Accuracy and held-out bound of a study's runs."""
-    lines = [f"{'':<26}{'few':>6}{'some':>6}{'all':>6}{'held out':>10}"]
+def short_table(ledger, study, with_units=False):
+    """Accuracy and held-out bound of a study's runs, zeros and used units where asked for."""
+    units = f"{'zeros':>7}  used" if with_units else ""
+    lines = [f"{'':<26}{'few':>6}{'some':>6}{'all':>6}{'held out':>10}{units}"]
     for run in of_study(ledger, study):
         known = run.get("accuracy", {})
         shares = (
@@ -198,6 +199,9 @@ def short_table(ledger, study):
         )
         accuracy = "".join(f"{share:>6}" for share in shares)
         line = f"{run['name']:<26}{accuracy}{run['held_out_elbo']:>10}  "
+        if with_units:
+            used = by_layer([100 * share for share in run.get("used_share_per_layer", [])], "3.0f")
+            line += f"{100 * run['zero_share']:>5.1f}  {used:<17}"
         lines.append((line + ", ".join(changes_of(run))).rstrip())
     return "\n".join(lines) + "\n"
 
@@ -205,6 +209,7 @@ def short_table(ledger, study):
 TABLES = {
     "direct": partial(short_table, study="direct"),
     "long": partial(short_table, study="long"),
+    "deep": partial(short_table, study="deep", with_units=True),
     "stopping": partial(short_table, study="stopping"),
     "words": partial(short_table, study="words"),
     "mnist": mnist_table,

@@ -17,7 +17,7 @@ from skrgvae.data.sources import ArrayRows
 from skrgvae.data.summary import summarise
 from skrgvae.fitting import Plan, initial_module, new_trainer
 from skrgvae.network import Architecture
-from skrgvae.recipe import SEARCHING
+from skrgvae.recipe import SEARCHING, SEARCHING_DEEP, hidden_layer_sizes_for
 from skrgvae.training import Rows, Settings
 
 N_COLUMNS = 784
@@ -25,12 +25,15 @@ SIZES = (300, 200, 100, 50)
 CPU = torch.device("cpu")
 
 
-def products(n_columns=None, sizes=None):
+def products(n_columns=None, sizes=None, hidden=None):
     """Inputs and outputs of the products up, down and in the decoder.
 
-    The third entry says whether the input needs a gradient.
+    The third entry says whether the input needs a gradient. `hidden` are the widths of the hidden
+    layers.
     """
     n_columns, sizes = n_columns or N_COLUMNS, sizes or SIZES
+    if hidden is not None:
+        return deep_products(n_columns, sizes, hidden)
     up = [
         (below, 2 * size, position > 0)
         for position, (below, size) in enumerate(zip((n_columns, *sizes), sizes, strict=False))
@@ -38,6 +41,17 @@ def products(n_columns=None, sizes=None):
     up += [(n_columns, 2 * size, False) for size in sizes[1:]]
     down = [(sum(sizes[layer + 1 :]), 2 * sizes[layer], True) for layer in range(len(sizes) - 1)]
     return up, down, [(sum(sizes), n_columns, True)]
+
+
+def deep_products(n_columns, sizes, hidden):
+    up, below = [], n_columns
+    for width, size in zip(hidden, sizes, strict=True):
+        up += [(below, width, below != n_columns), (width, 2 * size, True)]
+        below = width
+    down = []
+    for layer, width in enumerate(hidden[1:]):
+        down += [(sum(sizes[layer + 1 :]), width, True), (width, 2 * sizes[layer], True)]
+    return up, down, [(sum(sizes), hidden[0], True), (hidden[0], n_columns, True)]
 
 
 def product_step(shapes, n_rows, backward=True):
@@ -58,8 +72,8 @@ def product_step(shapes, n_rows, backward=True):
     return run
 
 
-def all_products(n_columns=None, sizes=None):
-    return [shape for part in products(n_columns, sizes) for shape in part]
+def all_products(n_columns=None, sizes=None, hidden=None):
+    return [shape for part in products(n_columns, sizes, hidden) for shape in part]
 
 
 def pixels(n_rows, n_columns=None):
@@ -68,23 +82,23 @@ def pixels(n_rows, n_columns=None):
     return (np.random.default_rng(0).random(shape) < 0.15).astype(np.float32)
 
 
-def trainer_for(table, batch_size, n_steps, sizes=None, skip=True, device=CPU):
+def trainer_for(table, batch_size, n_steps, sizes=None, skip=True, device=CPU, hidden=None):
     """A trainer of the default network, or of one without skip connections."""
     sizes = sizes or SIZES
     families = ("bernoulli",) * table.shape[1]
-    options = {"skip_connections": skip, "direct_inputs": skip}
+    options = {"skip_connections": skip, "direct_inputs": skip and hidden is None}
     options["firing_rate"] = SEARCHING.firing_rate
-    architecture = Architecture(sizes, None, families, **options)
+    architecture = Architecture(sizes, hidden, families, **options)
     module = initial_module(summarise([table]), architecture, 0)
     settings = Settings("adamax", batch_size, SEARCHING.free_bits(len(sizes)), 0.0, 0.0)
     plan = Plan(settings, SEARCHING.learning_rate, 20, 1.0, 0.1, None)
     return new_trainer(module, plan, n_steps, 0, device, {batch_size})
 
 
-def training_steps(n_rows, n_steps, n_columns=None, sizes=None, skip=True):
+def training_steps(n_rows, n_steps, n_columns=None, sizes=None, skip=True, hidden=None):
     """A function that takes some steps of the default network, and its batches' rows."""
     table = pixels(n_rows * n_steps, n_columns)
-    trainer = trainer_for(table, n_rows, n_steps, sizes, skip)
+    trainer = trainer_for(table, n_rows, n_steps, sizes, skip, hidden=hidden)
     rows = Rows(ArrayRows(table), CPU)
     return lambda: trainer.epoch(rows)
 
@@ -107,15 +121,15 @@ def interpreted():
         yield
 
 
-def step_over_products(n_rows, n_turns, n_steps=8, n_columns=None, sizes=None):
+def step_over_products(n_rows, n_turns, n_steps=8, n_columns=None, sizes=None, hidden=None):
     """Milliseconds of a step and of its products, and their ratio."""
-    once = product_step(all_products(n_columns, sizes), n_rows)
+    once = product_step(all_products(n_columns, sizes, hidden), n_rows)
     turns = {
         "products": lambda: [once() for _ in range(n_steps)],
-        "step": training_steps(n_rows, n_steps, n_columns, sizes),
+        "step": training_steps(n_rows, n_steps, n_columns, sizes, hidden=hidden),
     }
     with interpreted():
-        slower = training_steps(n_rows, n_steps, n_columns, sizes)
+        slower = training_steps(n_rows, n_steps, n_columns, sizes, hidden=hidden)
 
         def without_numba():
             with interpreted():
@@ -132,13 +146,11 @@ def step_over_products(n_rows, n_turns, n_steps=8, n_columns=None, sizes=None):
 
 
 def steps(n_turns):
-    """The step over its products at two batch sizes."""
-    return {
-        "products": [shape[:2] for shape in all_products()],
-        "milliseconds": {
-            f"batch {n_rows}": step_over_products(n_rows, n_turns) for n_rows in (100, 512)
-        },
-    }
+    """The step over its products at two batch sizes, and in long trainings."""
+    found = {f"batch {n_rows}": step_over_products(n_rows, n_turns) for n_rows in (100, 512)}
+    n_rows, hidden = SEARCHING_DEEP.batch_size, hidden_layer_sizes_for(SIZES)
+    found[f"batch {n_rows}, hidden layers"] = step_over_products(n_rows, n_turns, hidden=hidden)
+    return {"products": [shape[:2] for shape in all_products()], "milliseconds": found}
 
 
 def growth(n_turns):
