@@ -14,8 +14,8 @@ errors over the rows::
     python examples/used_units.py digits     # half a minute
 
 `mnist`: grey values in [0, 1], 60,000 rows to train on, of which the encoder holds out a tenth,
-and 10,000 to look at. `binarized`: the fixed binarization of the literature, its training and
-validation rows and its test rows, as many. Both lie in the folder named by SKRGVAE_DATA_HOME.
+and 10,000 to look at. `binarized`: the same of the fixed binarization of the literature, whose
+validation rows are among the 60,000. Both lie in the folder named by SKRGVAE_DATA_HOME.
 `digits`: those of scikit-learn, a third of them to look at.
 """
 
@@ -51,7 +51,9 @@ def load(name):
             parts = (file["X_train"], file["X_test"])
             return [part.reshape(len(part), -1) / np.float32(255) for part in parts]
     with np.load(folder / "static_binarized_mnist.npz", allow_pickle=False) as file:
-        train, valid, test = (np.unpackbits(file[part], axis=1) for part in PARTS)
+        train, valid, test = (
+            np.unpackbits(file[part], axis=1) for part in ("train", "valid", "test")
+        )
     return [part.astype(np.float32) for part in (np.concatenate([train, valid]), test)]
 
 

@@ -51,7 +51,6 @@ from skrgvae.resolve import (
     resolve_layer_sizes,
     resolve_layers,
     resolve_likelihood,
-    resolve_max_iter,
     split_rows,
 )
 from skrgvae.typical import MEMORY, Typical
@@ -77,7 +76,7 @@ NOT_IN_FINGERPRINT = {
 
 
 # Of an architecture, what may change because something else does.
-FOLLOWING = ("n_categories", "firing_rate", "direct_inputs")
+FOLLOWING = ("n_categories", "direct_inputs")
 # Parameters of the network whose "auto" keeps, where training goes on, what it became at first.
 RESOLVED_ONCE = ("layer_sizes", "hidden_layer_sizes", "firing_rate")
 
@@ -101,8 +100,9 @@ class HierarchicalSparseEncoder(
         stochastic layer l in the bottom-up pass, and of the hidden layer in the top-down step
         that leaves layer l. An int stands for one width everywhere, None for no deterministic
         layers. "auto": none; in a long training without measurements and counts, for each layer
-        the next power of two above its units. A training is long with more than 10,000 rows or,
-        where `max_iter` is a number, with 2,000,000 rows in all of its passes together.
+        the next power of two above its units. A training is long if it has more than 10,000 rows
+        to train on, 2,000,000 or more in all of its passes together, and a `weight_decay` other
+        than 0; `partial_fit` is never.
     latent : {"rectified_gaussian", "gaussian", "laplace", "spike_and_slab"}, \
             default="rectified_gaussian"
         Law of the latent units. "rectified_gaussian" and "spike_and_slab" (which keeps the sign)
@@ -185,7 +185,8 @@ class HierarchicalSparseEncoder(
     tol : float, default=0.01
         Smallest improvement of the held-out ELBO that counts, in nats per sample (absolute).
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the previous fit.
+        Whether `fit` goes on from the weights of the previous fit. For the parameters of the
+        network, "auto" keeps what it became there.
     checkpoint : str, path-like or None, default=None
         Folder in which `fit` keeps the state of its training after every epoch, in a file named
         after a fingerprint of parameters, data and versions. A later `fit` with the same ones
@@ -467,7 +468,7 @@ class HierarchicalSparseEncoder(
                 return self._attributes(model, typical, history.as_dict(), len(history.epochs))
 
             warm = previous is not None
-            plan = self._plan(architecture, rows.n_rows, stops=bool(stops), warm=warm)
+            plan = self._plan(architecture, rows.n_rows, warm=warm, stops=bool(stops))
             callbacks = EpochCallbacks(self, X, y, plan.max_iter)
             hooks = _FitHooks(callbacks, self.verbose, attributes_after)
             callbacks.begin_fit()
@@ -550,7 +551,7 @@ class HierarchicalSparseEncoder(
             n_before = progress.n_seen
             summary = summarise(blocks_of(rows), weights)
             if previous is None:
-                architecture = self._resolve_architecture(rows, summary, None)
+                architecture = self._resolve_architecture(rows, summary, None, stream=True)
                 module = initial_module(summary, architecture, progress.seed)
                 history = History()
             else:
@@ -559,7 +560,7 @@ class HierarchicalSparseEncoder(
                 module = _module_to_go_on_with(previous, architecture, summary, "a new encoder")
                 history = History.from_dict(self.history_)
             plan = self._plan(
-                module.architecture, progress.n_rows, stops=False, warm=progress.warm
+                module.architecture, progress.n_rows, warm=progress.warm, stream=True
             )
             device = resolve_device(self.device)
             model, epoch, progress = train_on(
@@ -948,7 +949,7 @@ class HierarchicalSparseEncoder(
         return resolve_layers(self.layers, len(self.layer_sizes_))
 
     def _resolve_architecture(
-        self, rows: Source, summary: Summary, previous: Model | None
+        self, rows: Source, summary: Summary, previous: Model | None, *, stream: bool = False
     ) -> Architecture:
         """The network that the parameters ask for, over the columns of these rows."""
         from skrgvae.likelihoods import check_families, resolve_auto
@@ -961,14 +962,15 @@ class HierarchicalSparseEncoder(
             marked = marked_columns(summary.distinct_rows)
         else:
             marked = previous.architecture.marked
-        return self._architecture(summary, previous, families, n_categories, marked)
+        shape = families, n_categories, marked
+        return self._architecture(summary, previous, *shape, stream)
 
     def _architecture_like(self, previous: Model, summary: Summary) -> Architecture:
         """The network that the parameters ask for, over the columns of an earlier call."""
         before = previous.architecture
         families = self._families(np.array(before.families))
-        n_categories, marked = before.n_categories, before.marked
-        return self._architecture(summary, previous, families, n_categories, marked)
+        shape = families, before.n_categories, before.marked
+        return self._architecture(summary, previous, *shape, stream=True)
 
     def _families(self, auto: NDArray[np.str_]) -> list[str]:
         """The family of every column, given what "auto" stands for."""
@@ -979,12 +981,29 @@ class HierarchicalSparseEncoder(
         return resolve_likelihood(self.likelihood, auto, empty, names, known).tolist()
 
     def _recipe(
-        self, layer_sizes: Sequence[int], hidden: Any, families: Sequence[str], n_rows: int
+        self,
+        layer_sizes: Sequence[int],
+        hidden: Any,
+        families: Sequence[str],
+        n_rows: int,
+        stream: bool,
     ) -> Recipe:
-        """What "auto" stands for; `hidden` tells by None that there are no hidden layers."""
-        max_iter = None if isinstance(self.max_iter, str) else int(self.max_iter)
-        long = hidden is not None and is_long(n_rows, max_iter)
-        return recipe_for(layer_sizes, families, long)
+        """What "auto" stands for."""
+        usual = recipe_for(layer_sizes, families)
+        # Nobody knows how long a stream is, and deterministic layers of weights that don't decay
+        # learn the rows by heart.
+        if stream or hidden is None or self.weight_decay == 0:
+            return usual
+        long = recipe_for(layer_sizes, families, long=True)
+        passes = self._max_iter(layer_sizes, families, n_rows, long)
+        return long if is_long(n_rows, passes) else usual
+
+    def _max_iter(
+        self, layer_sizes: Sequence[int], families: Sequence[str], n_rows: int, recipe: Recipe
+    ) -> int:
+        batch_size = int(given(self.batch_size, recipe.batch_size))
+        shape = n_rows, len(families), sum(layer_sizes)
+        return int(given(self.max_iter, recipe.epochs_for(*shape, batch_size)))
 
     def _architecture(
         self,
@@ -993,6 +1012,7 @@ class HierarchicalSparseEncoder(
         families: Sequence[str],
         n_categories: tuple[int, ...],
         marked: tuple[int, ...],
+        stream: bool,
     ) -> Architecture:
         from skrgvae.network import Architecture
 
@@ -1003,7 +1023,7 @@ class HierarchicalSparseEncoder(
         layer_sizes = resolve_layer_sizes(asked["layer_sizes"], summary)
         resolve_layers(self.layers, len(layer_sizes))
         hidden, firing_rate = asked["hidden_layer_sizes"], asked["firing_rate"]
-        recipe = self._recipe(layer_sizes, hidden, families, summary.n_rows)
+        recipe = self._recipe(layer_sizes, hidden, families, summary.n_rows, stream)
         hidden = resolve_hidden_layer_sizes(hidden, layer_sizes, recipe)
         skip = bool(self.skip_connections)
         return Architecture(
@@ -1020,27 +1040,31 @@ class HierarchicalSparseEncoder(
             direct_inputs=skip and hidden is None and stands_on_rows(families),
         )
 
-    def _plan(self, architecture: Architecture, n_rows: int, *, stops: bool, warm: bool) -> Plan:
+    def _plan(
+        self,
+        architecture: Architecture,
+        n_rows: int,
+        *,
+        warm: bool,
+        stops: bool = False,
+        stream: bool = False,
+    ) -> Plan:
         """Plan of the training; a warm one goes on from trained weights, so needs no warm-up."""
         from skrgvae.fitting import Plan
         from skrgvae.training import Settings, Stopping
 
         sizes, families = architecture.layer_sizes, architecture.families
-        recipe = self._recipe(sizes, architecture.hidden_layer_sizes, families, n_rows)
-        n_columns = len(families)
-        batch_size = int(given(self.batch_size, recipe.batch_size))
+        recipe = self._recipe(sizes, architecture.hidden_layer_sizes, families, n_rows, stream)
         return Plan(
             settings=Settings(
                 optimizer=self.optimizer,
-                batch_size=batch_size,
+                batch_size=int(given(self.batch_size, recipe.batch_size)),
                 free_bits=resolve_free_bits(self.free_bits, len(sizes), recipe),
                 sparsity_penalty=self.sparsity_penalty,
                 weight_decay=given(self.weight_decay, recipe.weight_decay),
             ),
-            learning_rate=given(self.learning_rate, recipe.rate_for(n_columns)),
-            max_iter=resolve_max_iter(
-                self.max_iter, n_rows, n_columns, sum(sizes), batch_size, recipe
-            ),
+            learning_rate=given(self.learning_rate, recipe.rate_for(len(families))),
+            max_iter=self._max_iter(sizes, families, n_rows, recipe),
             kl_weight=self.kl_weight,
             kl_warmup=0.0 if warm else self.kl_warmup,
             stopping=Stopping(self.n_iter_no_change, self.tol) if stops else None,

@@ -16,8 +16,8 @@ QUICK_PRODUCTS, MOST_PASSES = 5 * 10**10, 200
 # these.
 MOST_STEPS, USUAL_COLUMNS = 40_000, 1_000
 
-# Rows from which on there is enough to learn from for deterministic layers, and rows seen in all
-# passes from which on a training is long enough for them.
+# More rows than these are enough for deterministic layers, in a training that sees as many in all
+# of its passes together.
 MANY_ROWS, MANY_SEEN = 10_000, 2 * 10**6
 
 # Families of columns without a natural zero, and of counts.
@@ -27,7 +27,7 @@ COUNTS = frozenset({"negative_binomial", "poisson", "multinomial"})
 
 @dataclass(frozen=True)
 class Recipe:
-    """How units start and how fast they move.
+    """How units start, what they are trained with, and for how long.
 
     Attributes
     ----------
@@ -42,9 +42,11 @@ class Recipe:
     deep : bool
         Whether there are deterministic layers between the stochastic ones.
     batch_size : int
+        Rows per step.
     passes : int
-        Over the rows.
+        Over the rows, where they are not a matter of seconds.
     weight_decay : float
+        What weights lose of themselves in a step, over the learning rate.
     """
 
     firing_rate: float
@@ -70,14 +72,22 @@ class Recipe:
             self.top_free_bits * self.growth ** (layer + 1 - n_layers) for layer in range(n_layers)
         )
 
+    def epochs_for(self, n_rows: int, n_columns: int, n_units: int, batch_size: int) -> int:
+        """Passes over the rows; `n_units` of all layers."""
+        n_batches = -(-n_rows // batch_size)
+        quick = QUICK_PRODUCTS // (n_rows * n_units * (n_columns + n_units))
+        passes = max(self.passes, min(quick, MOST_PASSES))
+        most = MOST_STEPS * USUAL_COLUMNS // max(USUAL_COLUMNS, n_columns)
+        return max(1, min(passes, most // n_batches))
+
 
 # Units find the causes in the rows, and each of them is worth many rows. The layers below have
 # more units, and a top layer without a floor is left unused.
 SEARCHING = Recipe(firing_rate=0.3, learning_rate=1e-2, top_free_bits=0.1, growth=2.0)
 # The same with many rows: deterministic layers find what a plain chain can't, if weights decay, so
 # that they do not learn the rows by heart, and if they are given the time. Of fewer rows, or in a
-# shorter training, they make a better bound and worse features. Most values become zero from any
-# firing rate, and more of them are of use from this one.
+# shorter training, they make a better bound and worse features. More values become zero than in
+# a plain chain, so that units may start on for more of the rows, which serves features and bound.
 SEARCHING_DEEP = replace(
     SEARCHING,
     firing_rate=0.5,
@@ -105,9 +115,9 @@ def recipe_for(layer_sizes: Sequence[int], families: Sequence[str], long: bool =
     return SPANNING if sum(layer_sizes) > len(families) else SEARCHING
 
 
-def is_long(n_rows: int, max_iter: int | None) -> bool:
-    """Whether a training has what deterministic layers need; None: its passes are "auto"."""
-    return n_rows > MANY_ROWS if max_iter is None else n_rows * max_iter >= MANY_SEEN
+def is_long(n_rows: int, passes: int) -> bool:
+    """Whether a training has what deterministic layers need."""
+    return n_rows > MANY_ROWS and n_rows * passes >= MANY_SEEN
 
 
 def hidden_layer_sizes_for(layer_sizes: Sequence[int]) -> tuple[int, ...]:
@@ -123,14 +133,3 @@ def stands_on_rows(families: Sequence[str]) -> bool:
     them, and upper units that read the columns miss the causes that units below share.
     """
     return MEASUREMENTS.isdisjoint(families)
-
-
-def epochs_for(
-    n_rows: int, n_columns: int, n_units: int, batch_size: int, usual_passes: int
-) -> int:
-    """Passes over the rows; `n_units` of all layers."""
-    n_batches = -(-n_rows // batch_size)
-    quick = QUICK_PRODUCTS // (n_rows * n_units * (n_columns + n_units))
-    passes = max(usual_passes, min(quick, MOST_PASSES))
-    most = MOST_STEPS * USUAL_COLUMNS // max(USUAL_COLUMNS, n_columns)
-    return max(1, min(passes, most // n_batches))

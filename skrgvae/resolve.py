@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skrgvae.data.summary import Summary
-from skrgvae.recipe import Recipe, epochs_for, hidden_layer_sizes_for
+from skrgvae.recipe import Recipe, hidden_layer_sizes_for
 from skrgvae.sizes import sizes_for
 
 # Units of a layer: more than any memory holds the weights of.
@@ -44,15 +44,6 @@ def resolve_hidden_layer_sizes(
     if isinstance(hidden, Integral):
         return (int(hidden),) * n_layers
     return _one_per_layer("hidden_layer_sizes", _integers("hidden_layer_sizes", hidden), n_layers)
-
-
-def resolve_max_iter(
-    max_iter: Any, n_rows: int, n_columns: int, n_units: int, batch_size: int, recipe: Recipe
-) -> int:
-    """Epochs at most."""
-    if isinstance(max_iter, str):
-        return epochs_for(n_rows, n_columns, n_units, batch_size, recipe.passes)
-    return int(max_iter)
 
 
 def resolve_free_bits(free_bits: Any, n_layers: int, recipe: Recipe) -> tuple[float, ...]:

@@ -10,7 +10,6 @@ from skrgvae.recipe import (
     SEARCHING,
     SEARCHING_DEEP,
     SPANNING,
-    epochs_for,
     hidden_layer_sizes_for,
     is_long,
     recipe_for,
@@ -21,24 +20,31 @@ INTENSITIES = ("bernoulli",) * 8
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_columns", "n_units", "batch_size", "passes", "epochs"),
+    ("n_rows", "n_columns", "n_units", "batch_size", "recipe", "epochs"),
     [
-        (1, 5, 650, 100, 60, 200),
-        (450, 140, 650, 100, 60, 200),
-        (1_797, 64, 650, 100, 60, 60),
-        (1_797, 64, 200, 100, 60, 200),  # smaller layers, quick passes
-        (1_000, 150, 500, 100, 60, 153),  # 5e10 / (1,000 * 500 * 650)
-        (54_000, 784, 650, 100, 60, 60),
-        (20_000, 784, 650, 250, 200, 200),
-        (54_000, 784, 650, 250, 200, 185),  # 40,000 steps
-        (100_000, 784, 650, 100, 60, 40),
-        (100_000, 784, 650, 500, 60, 60),
-        (10_000, 10_000, 650, 100, 60, 40),  # a tenth of the steps for ten times 1,000 columns
-        (10**9, 784, 650, 100, 60, 1),
+        (1, 5, 650, 100, SEARCHING, 200),
+        (450, 140, 650, 100, SEARCHING, 200),
+        (1_797, 64, 650, 100, SEARCHING, 60),
+        (1_797, 64, 200, 100, SEARCHING, 200),  # smaller layers, quick passes
+        (1_000, 150, 500, 100, SEARCHING, 153),  # 5e10 / (1,000 * 500 * 650)
+        (54_000, 784, 650, 100, SEARCHING, 60),
+        (20_000, 784, 650, 250, SEARCHING_DEEP, 200),
+        (54_000, 784, 650, 250, SEARCHING_DEEP, 185),  # 40,000 steps
+        (100_000, 784, 650, 100, SEARCHING, 40),
+        (100_000, 784, 650, 500, SEARCHING, 60),
+        (
+            10_000,
+            10_000,
+            650,
+            100,
+            SEARCHING,
+            40,
+        ),  # a tenth of the steps
+        (10**9, 784, 650, 100, SEARCHING, 1),
     ],
 )
-def test_epochs(n_rows, n_columns, n_units, batch_size, passes, epochs):
-    assert epochs_for(n_rows, n_columns, n_units, batch_size, passes) == epochs
+def test_epochs(n_rows, n_columns, n_units, batch_size, recipe, epochs):
+    assert recipe.epochs_for(n_rows, n_columns, n_units, batch_size) == epochs
 
 
 @pytest.mark.parametrize(
@@ -83,17 +89,17 @@ def test_long_trainings_are_others_without_measurements_and_counts(families, rec
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "max_iter", "long"),
+    ("n_rows", "passes", "long"),
     [
-        (10_000, None, False),
-        (10_001, None, True),
-        (50_000, 10, False),
+        (10_000, 200, False),
+        (10_001, 200, True),
+        (50_000, 39, False),
         (50_000, 40, True),
-        (5_000, 400, True),
+        (5_000, 400, False),
     ],
 )
-def test_long_trainings_see_many_rows(n_rows, max_iter, long):
-    assert is_long(n_rows, max_iter) == long
+def test_long_trainings_see_many_rows(n_rows, passes, long):
+    assert is_long(n_rows, passes) == long
 
 
 def test_hidden_layers_are_a_power_of_two_wider_than_the_units():
@@ -134,42 +140,60 @@ def test_auto_is_what_its_numbers_are(sizes, recipe):
 
 @pytest.fixture
 def long(monkeypatch):
-    """Trainings of 60 rows in two passes are long ones."""
-    monkeypatch.setattr(recipes, "MANY_SEEN", 120)
+    """Trainings of 300 rows in two passes are long ones."""
+    monkeypatch.setattr(recipes, "MANY_ROWS", 299)
+    monkeypatch.setattr(recipes, "MANY_SEEN", 600)
 
 
-def test_auto_is_what_its_numbers_are_in_a_long_training(long):
-    X = np.random.default_rng(0).integers(0, 2, (60, 8)).astype(float)
+@pytest.fixture
+def bits():
+    return np.random.default_rng(0).integers(0, 2, (300, 8)).astype(float)
+
+
+def short(**parameters):
+    return HierarchicalSparseEncoder((5, 2), **{"max_iter": 2, "random_state": 0, **parameters})
+
+
+def test_auto_is_what_its_numbers_are_in_a_long_training(long, bits):
     given = {
         "hidden_layer_sizes": (8, 4),
         "batch_size": SEARCHING_DEEP.batch_size,
         "weight_decay": SEARCHING_DEEP.weight_decay,
         "firing_rate": SEARCHING_DEEP.firing_rate,
     }
-    automatic = HierarchicalSparseEncoder((5, 2), max_iter=2, random_state=0)
-    by_hand = HierarchicalSparseEncoder((5, 2), max_iter=2, random_state=0, **given)
-    np.testing.assert_array_equal(automatic.fit_transform(X), by_hand.fit_transform(X))
+    automatic, by_hand = short(), short(**given)
+    np.testing.assert_array_equal(automatic.fit_transform(bits), by_hand.fit_transform(bits))
     assert automatic.hidden_layer_sizes_ == (8, 4)
+    other = short(**{**given, "batch_size": SEARCHING.batch_size})
+    assert (other.fit_transform(bits) != by_hand.transform(bits)).any()
 
 
-def test_without_hidden_layers_a_long_training_is_like_others(long, monkeypatch):
-    X = np.random.default_rng(0).integers(0, 2, (60, 8)).astype(float)
-    plain = HierarchicalSparseEncoder((5, 2), hidden_layer_sizes=None, max_iter=2, random_state=0)
-    features = plain.fit_transform(X)
-    monkeypatch.setattr(recipes, "MANY_SEEN", 121)
-    np.testing.assert_array_equal(features, plain.fit_transform(X))
+def test_automatic_passes_of_a_long_training(long, bits, monkeypatch):
+    monkeypatch.setattr(recipes, "QUICK_PRODUCTS", 0)
+    monkeypatch.setattr(recipes, "MOST_STEPS", 4)  # two of 250 rows at most in a pass
+    encoder = short(max_iter="auto").fit(bits)
+    assert (encoder.hidden_layer_sizes_, encoder.n_iter_) == ((8, 4), 2)
+    monkeypatch.setattr(recipes, "MOST_STEPS", 3)  # a single pass, which sees too few rows
+    encoder.fit(bits)
+    assert (encoder.hidden_layer_sizes_, encoder.n_iter_) == (None, 1)
 
 
-def test_training_that_goes_on_keeps_what_auto_became(long):
-    X = np.random.default_rng(0).integers(0, 2, (60, 8)).astype(float)
-    encoder = HierarchicalSparseEncoder((5, 2), max_iter=2, warm_start=True, random_state=0)
-    assert encoder.fit(X[:59]).hidden_layer_sizes_ is None
-    assert encoder.fit(X).hidden_layer_sizes_ is None
-    assert encoder.partial_fit(X).hidden_layer_sizes_ is None
+@pytest.mark.parametrize("parameters", [{"hidden_layer_sizes": None}, {"weight_decay": 0.0}])
+def test_a_long_training_may_be_like_others(long, bits, parameters, monkeypatch):
+    features = short(**parameters).fit_transform(bits)
+    monkeypatch.setattr(recipes, "MANY_ROWS", 300)
+    np.testing.assert_array_equal(features, short().fit_transform(bits))
 
 
-def test_shorter_training_that_goes_on_from_a_long_one(long):
-    X = np.random.default_rng(0).integers(0, 2, (60, 8)).astype(float)
-    encoder = HierarchicalSparseEncoder((5, 2), max_iter=2, warm_start=True, random_state=0)
-    assert encoder.fit(X).hidden_layer_sizes_ == (8, 4)
-    assert encoder.fit(X[:30]).hidden_layer_sizes_ == (8, 4)
+def test_a_stream_is_not_long(long, bits):
+    assert short().partial_fit(bits).hidden_layer_sizes_ is None
+
+
+@pytest.mark.parametrize("n_rows", [300, 299])
+def test_training_that_goes_on_keeps_what_auto_became(long, bits, n_rows):
+    encoder = short(warm_start=True).fit(bits[:n_rows])
+    became = encoder.hidden_layer_sizes_
+    assert became == ((8, 4) if n_rows == 300 else None)
+    for rows in (bits[:299], bits):
+        assert encoder.fit(rows).hidden_layer_sizes_ == became
+    assert encoder.partial_fit(bits).hidden_layer_sizes_ == became

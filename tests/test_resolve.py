@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from skrgvae.recipe import SEARCHING
-from skrgvae.resolve import resolve_free_bits, resolve_likelihood, resolve_max_iter
+from skrgvae.resolve import given, resolve_free_bits, resolve_likelihood
 
 
-def test_given_max_iter_is_kept():
-    assert resolve_max_iter(7, 10**9, 10**6, 650, 1, SEARCHING) == 7
+def test_what_is_given_is_kept():
+    assert given(7, 1) == 7
+    assert given(None, 1) is None
+    assert given("auto", 1) == 1
 
 
 def test_a_column_has_one_family():

@@ -33,7 +33,7 @@ def draw(record, path):
     style = {"svg.fonttype": "none", "svg.hashsalt": "speed", "font.size": 9}
     with plt.rc_context(style):
         figure, axes = plt.subplots(1, 2, figsize=(8, 2.2), layout="constrained", sharey=True)
-        for axis, name in zip(axes, sections[0], strict=True):
+        for axis, name in zip(axes, sections[1], strict=True):
             seen = {**sections[1][name], **sections[0][name]}
             colors = ["C0", "C0", "C7", "C1", "C7"]
             axis.barh(range(len(BARS)), [seen[key] for key in BARS], color=colors)

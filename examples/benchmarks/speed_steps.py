@@ -45,8 +45,8 @@ def products(n_columns=None, sizes=None, hidden=None):
 
 def deep_products(n_columns, sizes, hidden):
     up, below = [], n_columns
-    for width, size in zip(hidden, sizes, strict=True):
-        up += [(below, width, below != n_columns), (width, 2 * size, True)]
+    for layer, (width, size) in enumerate(zip(hidden, sizes, strict=True)):
+        up += [(below, width, layer > 0), (width, 2 * size, True)]
         below = width
     down = []
     for layer, width in enumerate(hidden[1:]):
@@ -87,11 +87,13 @@ def trainer_for(table, batch_size, n_steps, sizes=None, skip=True, device=CPU, h
     sizes = sizes or SIZES
     families = ("bernoulli",) * table.shape[1]
     options = {"skip_connections": skip, "direct_inputs": skip and hidden is None}
-    options["firing_rate"] = SEARCHING.firing_rate
+    recipe = SEARCHING if hidden is None else SEARCHING_DEEP
+    options["firing_rate"] = recipe.firing_rate
     architecture = Architecture(sizes, hidden, families, **options)
     module = initial_module(summarise([table]), architecture, 0)
-    settings = Settings("adamax", batch_size, SEARCHING.free_bits(len(sizes)), 0.0, 0.0)
-    plan = Plan(settings, SEARCHING.learning_rate, 20, 1.0, 0.1, None)
+    floors = recipe.free_bits(len(sizes))
+    settings = Settings("adamax", batch_size, floors, 0.0, recipe.weight_decay)
+    plan = Plan(settings, recipe.learning_rate, 20, 1.0, 0.1, None)
     return new_trainer(module, plan, n_steps, 0, device, {batch_size})
 
 

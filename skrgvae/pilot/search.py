@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skrgvae.pilot.data import Data
 from skrgvae.recipe import SEARCHING
-from skrgvae.resolve import given, resolve_max_iter
+from skrgvae.resolve import given
 from skrgvae.suggest import suggest_layer_sizes
 
 _FACTOR = 3
@@ -40,9 +40,9 @@ def candidate_sizes(suggested: tuple[int, ...]) -> list[tuple[int, ...]]:
 def with_searched_sizes(encoder: Any, data: Data, train: NDArray[np.intp], seed: int) -> Any:
     """The encoder with the layer sizes that serve a linear classifier best.
 
-    Successive halving: all candidates with a ninth of the epochs, the better third of them with a
-    third. They are judged by the AUC of a logistic regression, in a cross-validation within the
-    training rows.
+    Successive halving: all candidates with a ninth of the epochs that a short training has by
+    default, the better third of them with a third. They are judged by the AUC of a logistic
+    regression, in a cross-validation within the training rows.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def with_searched_sizes(encoder: Any, data: Data, train: NDArray[np.intp], seed:
     X, y = data.rows(train), data.y[train]
     n_rows, n_columns = X.shape
     suggested = suggest_layer_sizes(X)
-    shape = n_rows, n_columns, sum(suggested)
-    batch_size = given(encoder.batch_size, SEARCHING.batch_size)
-    epochs = resolve_max_iter(encoder.max_iter, *shape, batch_size, SEARCHING)
+    batch_size = int(given(encoder.batch_size, SEARCHING.batch_size))
+    usual = SEARCHING.epochs_for(n_rows, n_columns, sum(suggested), batch_size)
+    epochs = int(given(encoder.max_iter, usual))
     pipeline = make_pipeline(
         encoder,
         StandardScaler(),

@@ -74,8 +74,8 @@ class Schedule:
     def settled(self, step: int) -> bool:
         """Whether the bound tells after so many steps if more of them are of use.
 
-        Before the KL has its full weight, the bound is not what training maximises. Where weights
-        wander at the full rate (`MANY_SPANS`), it hardly rises before the rate falls.
+        Before the KL has its full weight, the bound is not what training maximises. Where the
+        rate falls early, it is because the bound hardly rises before.
         """
-        wanders = self.fall is EARLY and self.learning_rate_at(step) > 0.5 * self.learning_rate
+        wanders = self.fall == EARLY and self.learning_rate_at(step) > 0.5 * self.learning_rate
         return step >= self.kl_warmup * self.n_steps and not wanders

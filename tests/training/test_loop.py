@@ -13,7 +13,7 @@ from toys import CPU, Toy, network_trainer, small_network, toy_rows, toy_trainer
 from skrgvae.data.sources import ArrayRows
 from skrgvae.likelihoods.bernoulli import Bernoulli
 from skrgvae.training import Rows, Stopping, fit_epochs
-from skrgvae.training.schedules import LATE
+from skrgvae.training.schedules import EARLY, LATE
 from skrgvae.training.steps import MAX_DROPPED
 
 
@@ -309,11 +309,13 @@ def test_stopping_by_absolute_tolerance(values, n_epochs, best):
     assert (len(history.epochs), kept) == (n_epochs, best)
 
 
-def test_counting_begins_after_the_warm_up():
-    # Three steps an epoch, 30 planned, the first half of them with a rising weight: the epochs
-    # up to the fifth don't count, and the fifth is the first to compare with.
+@pytest.mark.parametrize("options", [{"kl_warmup": 0.5}, {"fall": EARLY}])
+def test_counting_begins_when_the_bound_has_settled(options):
+    # Three steps an epoch, 30 planned, the first half of them with a rising weight, or 13 of them
+    # at more than half of the rate: the epochs up to the fifth don't count, and the fifth is the
+    # first to compare with.
     values = [-1.0, -2.0, -3.0, -4.0, -5.0, -5.0, -5.0, -5.0, -5.0, -5.0]
-    _, _, history, best = run(values, n_steps=30, kl_warmup=0.5)
+    _, _, history, best = run(values, n_steps=30, **options)
     assert len(history.epochs) == 7
     # The weights are the best of all epochs nevertheless: the bound is at weight 1 throughout.
     assert best == 1
