@@ -3,7 +3,8 @@ The ledger behind the defaults: what was tried for better features, and what it 
 ====================================================================================
 
 Claim: a better bound is not a better feature. On MNIST, longer training improves both, while
-hidden layers and a low floor for the top layer improve the bound alone.
+hidden layers and a low floor for the top layer improve the bound alone; with weights that decay
+and in a long training, hidden layers improve both as well.
 
 The runs are in results/feature_recipe.json, one record each, with the estimator's parameters.
 Where a run needed code that the package does not have, `changes` says which, and its name stands

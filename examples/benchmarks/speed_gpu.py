@@ -2,9 +2,9 @@
 Speed on a GPU
 ==============
 
-Training on a CUDA device: an epoch of the default network, a step of a wide one in units of what
-the device multiplies in TF32, both beside torch's own operations one after the other (the same
-products, in TF32 as well), and whole fits::
+Training on a CUDA device: an epoch of the network without hidden layers, a step of a wide one in
+units of what the device multiplies in TF32, both beside torch's own operations one after the other
+(the same products, in TF32 as well), and whole fits::
 
     python examples/benchmarks/speed_gpu.py
 
@@ -65,7 +65,7 @@ def binarized_mnist():
 
 
 def epochs(n_turns):
-    """Seconds of an epoch of the default network at a batch size of 100."""
+    """Seconds of an epoch of the network without hidden layers at a batch size of 100."""
     table, name = binarized_mnist()
     device = torch.device("cuda")
     found = {"rows": len(table), "data": name}

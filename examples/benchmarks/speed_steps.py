@@ -83,7 +83,7 @@ def pixels(n_rows, n_columns=None):
 
 
 def trainer_for(table, batch_size, n_steps, sizes=None, skip=True, device=CPU, hidden=None):
-    """A trainer of the default network, or of one without skip connections."""
+    """A trainer of the default network for few rows or, with `hidden`, for many."""
     sizes = sizes or SIZES
     families = ("bernoulli",) * table.shape[1]
     options = {"skip_connections": skip, "direct_inputs": skip and hidden is None}
