@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, repeat
 from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
+from skrgvae.data.categories import (
+    MIN_ROWS_OF_IDENTIFIER,
+    check_categories,
+    check_kind,
+    decode_column,
+    encode_column,
+    learn_categories,
+    merge_categories,
+    too_many,
+)
 from skrgvae.data.cells import Column, float_dtype
 from skrgvae.data.frames import as_table, read_columns, write_frame
 from skrgvae.data.sources import rows_of_block
-
-# Every category costs an input and an output of the network and must be met several times to be
-# learned: a column with more of them is text, an identifier, or a quantity that was read as text.
-MAX_CATEGORIES = 1_000
-# Of a column with at most MAX_CATEGORIES, however rare, this many rows all differ with a
-# probability below exp(-200 * 199 / 2 / 1000), which is 2.3e-9. So they are an identifier.
-MIN_ROWS_OF_IDENTIFIER = 200
 
 # Cells looked at together in the search for infinite values: few enough for the cache.
 _CELLS_AT_ONCE = 2**17
@@ -66,7 +67,7 @@ class Columns:
             raise ValueError(f"{len(self.names)} names for {len(self.categories)} columns")
         for categories in self.categories:
             if categories is not None:
-                _check_categories(categories)
+                check_categories(categories)
 
     @classmethod
     def learn(
@@ -113,7 +114,7 @@ class Columns:
             categorical = hold_strings | [column.has_categories for column in columns]
         _refuse_strings([columns[j] for j in np.flatnonzero(hold_strings & ~categorical)])
         found = [
-            _learn_categories(column) if is_categorical else (None, 0)
+            learn_categories(column) if is_categorical else (None, 0)
             for column, is_categorical in zip(columns, categorical, strict=True)
         ]
         return cls(
@@ -178,7 +179,7 @@ class Columns:
             elif nothing_here or nothing_there:
                 merged.append(theirs if nothing_here else mine)
             else:
-                merged.append(_merge_categories(label, mine, theirs))
+                merged.append(merge_categories(label, mine, theirs))
         undecided = tuple(j for j in self.undecided if j in other.undecided)
         n_values = tuple(map(sum, zip(self.n_values, other.n_values, strict=True)))
         return Columns(tuple(merged), self.names, undecided, n_values)
@@ -194,7 +195,7 @@ class Columns:
         found = zip(self._labels, self.categories, self.n_values, strict=True)
         for label, categories, n_values in found:
             if categories and len(categories) == n_values >= MIN_ROWS_OF_IDENTIFIER:
-                raise _too_many(repr(label), categories, n_values)
+                raise too_many(repr(label), categories, n_values)
         return Columns(self.categories, self.names)
 
     def refuse_sparse(self) -> None:
@@ -306,7 +307,7 @@ class Columns:
         """
         missing = np.nan if like is None else None
         decoded = [
-            table[:, j] if categories is None else _decode(table[:, j], categories, missing)
+            table[:, j] if categories is None else decode_column(table[:, j], categories, missing)
             for j, categories in enumerate(self.categories)
         ]
         if like is not None:
@@ -369,14 +370,14 @@ class Columns:
     def _encode_columns(self, columns: Sequence[Column]) -> NDArray[np.floating]:
         pairs = list(zip(columns, self.categories, strict=True))
         for column, categories in pairs:
-            _check_kind(column, categories)
+            check_kind(column, categories)
         dtype = self._dtype(columns)
         encoded = np.empty((len(columns[0].values), len(columns)), dtype=dtype)
         for j, (column, categories) in enumerate(pairs):
             if categories is None:
                 encoded[:, j] = column.numbers(dtype)
             else:
-                encoded[:, j] = _codes(column, categories)
+                encoded[:, j] = encode_column(column, categories)
         return encoded
 
 
@@ -467,105 +468,6 @@ def _refuse_strings(columns: Sequence[Column]) -> None:
             f"{_named([column.label for column in columns])}. Name columns of strings in "
             "categorical_features, or leave that at 'from_dtype', or drop them."
         )
-
-
-def _learn_categories(column: Column) -> tuple[tuple[Any, ...], int]:
-    """The categories of a column, and how many values they come from."""
-    values, positions = column.distinct()
-    n_values = int(np.count_nonzero(positions >= 0))
-    if len(values) > MAX_CATEGORIES:
-        raise _too_many(column.label, values, n_values)
-    return tuple(sorted(values)), n_values
-
-
-def _too_many(label: str, values: Sequence[Any], n_values: int) -> ValueError:
-    words = [value for value in values if isinstance(value, str) and not _is_number(value)]
-    if isinstance(values[0], str) and len(words) < len(values) / 2:
-        # Often it is one odd entry, such as a question mark, that makes a column text.
-        advice = "It holds numbers as text: convert it to numbers."
-        if words:
-            advice += f" Make missing what is none, such as {words[0]!r}."
-    else:
-        advice = (
-            "Drop the column if it is an identifier or free text; otherwise put its rare "
-            "categories together."
-        )
-    return ValueError(
-        f"Column {label} has {len(values)} categories in {n_values} rows, for example "
-        f"{values[0]!r}. There can be at most {MAX_CATEGORIES}, and some must occur more than "
-        f"once. {advice}"
-    )
-
-
-def _merge_categories(
-    label: Any, mine: tuple[Any, ...] | None, theirs: tuple[Any, ...] | None
-) -> tuple[Any, ...] | None:
-    if mine is None and theirs is None:
-        return None
-    if mine is None or theirs is None:
-        raise TypeError(
-            f"Column {label!r} has categories in some batches of X and numbers in others. Give it "
-            "one dtype in all of them."
-        )
-    try:
-        together = tuple(sorted({*mine, *theirs}))
-    except TypeError:
-        raise TypeError(
-            f"Column {label!r} holds strings in some batches of X and numbers in others: for "
-            f"example {mine[0]!r} and {theirs[0]!r}."
-        ) from None
-    if len(together) > MAX_CATEGORIES:
-        raise ValueError(
-            f"Column {label!r} has {len(together)} categories, for example {together[0]!r}. There "
-            f"can be at most {MAX_CATEGORIES}."
-        )
-    return together
-
-
-def _check_categories(categories: tuple[Any, ...]) -> None:
-    are_strings = all(isinstance(value, str) for value in categories)
-    are_numbers = all(
-        isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-        for value in categories
-    )
-    if not are_strings and not are_numbers:
-        raise ValueError("the categories of a column must be strings, or finite numbers")
-    if not all(low < high for low, high in pairwise(categories)):
-        raise ValueError("the categories of a column must be sorted and differ")
-
-
-def _check_kind(column: Column, categories: tuple[Any, ...] | None) -> None:
-    """Refuse strings where there were numbers in training, and the other way round."""
-    if categories == () or column.kind == "nothing":
-        return
-    expected = "strings" if categories and isinstance(categories[0], str) else "numbers"
-    if column.kind != expected:
-        raise ValueError(
-            f"Column {column.label} was taken for {expected} in training, but holds {column.kind} "
-            f"now, for example {column.example()!r}: convert it."
-        )
-
-
-def _codes(column: Column, categories: tuple[Any, ...]) -> NDArray[np.float64]:
-    values, positions = column.distinct()
-    lookup = dict(zip(categories, range(len(categories)), strict=True))
-    # The last one is for the position -1.
-    return np.array([*map(lookup.get, values, repeat(np.nan)), np.nan])[positions]
-
-
-def _decode(
-    codes: NDArray[np.floating], categories: tuple[Any, ...], missing: Any
-) -> NDArray[np.object_]:
-    values = np.array([*categories, missing], dtype=object)
-    return values[np.where(np.isnan(codes), len(categories), codes).astype(np.intp)]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text  # which Python takes in numbers, and identifiers have
 
 
 def _named(labels: Sequence[str]) -> str:

@@ -15,7 +15,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from skrgvae import HierarchicalSparseEncoder
-from skrgvae.data.columns import MAX_CATEGORIES, MIN_ROWS_OF_IDENTIFIER, Columns
+from skrgvae.data.categories import MAX_CATEGORIES, MIN_ROWS_OF_IDENTIFIER
+from skrgvae.data.columns import Columns
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
