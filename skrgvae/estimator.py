@@ -41,24 +41,13 @@ from skrgvae.data.columns import Columns
 from skrgvae.data.frames import is_frame
 from skrgvae.data.opening import Opener
 from skrgvae.data.sources import Source, blocks_of
-from skrgvae.data.summary import Summary, summarise
-from skrgvae.marks import marked_columns
-from skrgvae.recipe import Recipe, is_long, recipe_for, stands_on_rows
-from skrgvae.resolve import (
-    given,
-    resolve_free_bits,
-    resolve_hidden_layer_sizes,
-    resolve_layer_sizes,
-    resolve_layers,
-    resolve_likelihood,
-    split_rows,
-)
+from skrgvae.data.summary import summarise
+from skrgvae.planning import Planner
+from skrgvae.resolve import resolve_layers, split_rows
 from skrgvae.typical import MEMORY, Typical
 
 if TYPE_CHECKING:
-    from skrgvae.fitting import Plan
     from skrgvae.model import Model
-    from skrgvae.network import Architecture, Hierarchy
     from skrgvae.training import Epoch, History
 
 # Parameters that a checkpoint's fingerprint leaves out: they change no weight, or are replaced by
@@ -73,12 +62,6 @@ NOT_IN_FINGERPRINT = {
     "verbose",
     "warm_start",
 }
-
-
-# Of an architecture, what may change because something else does.
-FOLLOWING = ("n_categories", "direct_inputs")
-# Parameters of the network whose "auto" keeps, where training goes on, what it became at first.
-RESOLVED_ONCE = ("layer_sizes", "hidden_layer_sizes", "firing_rate")
 
 
 class HierarchicalSparseEncoder(
@@ -421,7 +404,13 @@ class HierarchicalSparseEncoder(
             If a KeyboardInterrupt ended training; the best weights so far are kept. Before the
             end of the first epoch there are none, and the interrupt is passed on.
         """
-        from skrgvae.fitting import initial_module, on_device, resolve_device, train
+        from skrgvae.fitting import (
+            initial_module,
+            module_to_go_on_with,
+            on_device,
+            resolve_device,
+            train,
+        )
         from skrgvae.likelihoods import check_counts
         from skrgvae.model import Model
 
@@ -454,13 +443,14 @@ class HierarchicalSparseEncoder(
                 if weights is not None:
                     weights, held_out_weights = weights[training], weights[holding]
             summary = summarise(blocks_of(rows), weights)
-            architecture = self._resolve_architecture(rows, summary, previous)
+            planner = self._planner()
+            architecture = planner.architecture(rows, summary, previous)
             if held_out is not None:
                 check_counts(architecture.families, held_out, self._names())
             if previous is None:
                 module = initial_module(summary, architecture, seed)
             else:
-                module = _module_to_go_on_with(previous, architecture, summary, "warm_start=False")
+                module = module_to_go_on_with(previous, architecture, summary, "warm_start=False")
 
             def attributes_after(history: History) -> dict[str, Any]:
                 model = Model.from_module(module, seed, device)
@@ -468,7 +458,7 @@ class HierarchicalSparseEncoder(
                 return self._attributes(model, typical, history.as_dict(), len(history.epochs))
 
             warm = previous is not None
-            plan = self._plan(architecture, rows.n_rows, warm=warm, stops=bool(stops))
+            plan = planner.plan(architecture, rows.n_rows, warm=warm, stops=bool(stops))
             callbacks = EpochCallbacks(self, X, y, plan.max_iter)
             hooks = _FitHooks(callbacks, self.verbose, attributes_after)
             callbacks.begin_fit()
@@ -528,7 +518,14 @@ class HierarchicalSparseEncoder(
             If a parameter or a column can't be used, if a parameter asks for another network
             than that of the earlier calls, or if `checkpoint` is given: it keeps what `fit` does.
         """
-        from skrgvae.fitting import Progress, initial_module, on_device, resolve_device, train_on
+        from skrgvae.fitting import (
+            Progress,
+            initial_module,
+            module_to_go_on_with,
+            on_device,
+            resolve_device,
+            train_on,
+        )
         from skrgvae.likelihoods import check_families
         from skrgvae.training import History
 
@@ -550,18 +547,17 @@ class HierarchicalSparseEncoder(
                 progress = Progress(rows.n_rows, self._draw_seed(), warm=not first, n_seen=n_seen)
             n_before = progress.n_seen
             summary = summarise(blocks_of(rows), weights)
+            planner = self._planner(stream=True)
             if previous is None:
-                architecture = self._resolve_architecture(rows, summary, None, stream=True)
+                architecture = planner.architecture(rows, summary)
                 module = initial_module(summary, architecture, progress.seed)
                 history = History()
             else:
-                architecture = self._architecture_like(previous, summary)
+                architecture = planner.architecture_like(previous, summary)
                 check_families(architecture.families, summary, self._names())
-                module = _module_to_go_on_with(previous, architecture, summary, "a new encoder")
+                module = module_to_go_on_with(previous, architecture, summary, "a new encoder")
                 history = History.from_dict(self.history_)
-            plan = self._plan(
-                module.architecture, progress.n_rows, warm=progress.warm, stream=True
-            )
+            plan = planner.plan(module.architecture, progress.n_rows, warm=progress.warm)
             device = resolve_device(self.device)
             model, epoch, progress = train_on(
                 module, on_device(rows, device, weights), plan, progress
@@ -948,127 +944,9 @@ class HierarchicalSparseEncoder(
         self._validate_params()
         return resolve_layers(self.layers, len(self.layer_sizes_))
 
-    def _resolve_architecture(
-        self, rows: Source, summary: Summary, previous: Model | None, *, stream: bool = False
-    ) -> Architecture:
-        """The network that the parameters ask for, over the columns of these rows."""
-        from skrgvae.likelihoods import check_families, resolve_auto
-
-        n_categories = self._columns.n_categories
-        auto = resolve_auto(summary, n_categories, rows.is_sparse)
-        families = self._families(auto)
-        check_families(families, summary, self._names())
-        if previous is None:
-            marked = marked_columns(summary.distinct_rows)
-        else:
-            marked = previous.architecture.marked
-        shape = families, n_categories, marked
-        return self._architecture(summary, previous, *shape, stream)
-
-    def _architecture_like(self, previous: Model, summary: Summary) -> Architecture:
-        """The network that the parameters ask for, over the columns of an earlier call."""
-        before = previous.architecture
-        families = self._families(np.array(before.families))
-        shape = families, before.n_categories, before.marked
-        return self._architecture(summary, previous, *shape, stream=True)
-
-    def _families(self, auto: NDArray[np.str_]) -> list[str]:
-        """The family of every column, given what "auto" stands for."""
-        from skrgvae.likelihoods import FAMILIES
-
-        empty = np.array([categories == () for categories in self._columns.categories])
-        names, known = self._names(), tuple(FAMILIES)
-        return resolve_likelihood(self.likelihood, auto, empty, names, known).tolist()
-
-    def _recipe(
-        self,
-        layer_sizes: Sequence[int],
-        hidden: Any,
-        families: Sequence[str],
-        n_rows: int,
-        stream: bool,
-    ) -> Recipe:
-        """What "auto" stands for."""
-        usual = recipe_for(layer_sizes, families)
-        # Nobody knows how long a stream is, and deterministic layers of weights that don't decay
-        # learn the rows by heart.
-        if stream or hidden is None or self.weight_decay == 0:
-            return usual
-        long = recipe_for(layer_sizes, families, long=True)
-        passes = self._max_iter(layer_sizes, families, n_rows, long)
-        return long if is_long(n_rows, passes) else usual
-
-    def _max_iter(
-        self, layer_sizes: Sequence[int], families: Sequence[str], n_rows: int, recipe: Recipe
-    ) -> int:
-        batch_size = int(given(self.batch_size, recipe.batch_size))
-        shape = n_rows, len(families), sum(layer_sizes)
-        return int(given(self.max_iter, recipe.epochs_for(*shape, batch_size)))
-
-    def _architecture(
-        self,
-        summary: Summary,
-        previous: Model | None,
-        families: Sequence[str],
-        n_categories: tuple[int, ...],
-        marked: tuple[int, ...],
-        stream: bool,
-    ) -> Architecture:
-        from skrgvae.network import Architecture
-
-        asked = {name: getattr(self, name) for name in RESOLVED_ONCE}
-        if previous is not None:
-            became = {name: getattr(previous.architecture, name) for name in RESOLVED_ONCE}
-            asked = {name: given(value, became[name]) for name, value in asked.items()}
-        layer_sizes = resolve_layer_sizes(asked["layer_sizes"], summary)
-        resolve_layers(self.layers, len(layer_sizes))
-        hidden, firing_rate = asked["hidden_layer_sizes"], asked["firing_rate"]
-        recipe = self._recipe(layer_sizes, hidden, families, summary.n_rows, stream)
-        hidden = resolve_hidden_layer_sizes(hidden, layer_sizes, recipe)
-        skip = bool(self.skip_connections)
-        return Architecture(
-            layer_sizes=layer_sizes,
-            hidden_layer_sizes=hidden,
-            families=tuple(families),
-            n_categories=n_categories,
-            marked=marked,
-            latent=self.latent,
-            posterior=self.posterior,
-            batch_norm=bool(self.batch_norm),
-            firing_rate=given(firing_rate, recipe.firing_rate),
-            skip_connections=skip,
-            direct_inputs=skip and hidden is None and stands_on_rows(families),
-        )
-
-    def _plan(
-        self,
-        architecture: Architecture,
-        n_rows: int,
-        *,
-        warm: bool,
-        stops: bool = False,
-        stream: bool = False,
-    ) -> Plan:
-        """Plan of the training; a warm one goes on from trained weights, so needs no warm-up."""
-        from skrgvae.fitting import Plan
-        from skrgvae.training import Settings, Stopping
-
-        sizes, families = architecture.layer_sizes, architecture.families
-        recipe = self._recipe(sizes, architecture.hidden_layer_sizes, families, n_rows, stream)
-        return Plan(
-            settings=Settings(
-                optimizer=self.optimizer,
-                batch_size=int(given(self.batch_size, recipe.batch_size)),
-                free_bits=resolve_free_bits(self.free_bits, len(sizes), recipe),
-                sparsity_penalty=self.sparsity_penalty,
-                weight_decay=given(self.weight_decay, recipe.weight_decay),
-            ),
-            learning_rate=given(self.learning_rate, recipe.rate_for(len(families))),
-            max_iter=self._max_iter(sizes, families, n_rows, recipe),
-            kl_weight=self.kl_weight,
-            kl_warmup=0.0 if warm else self.kl_warmup,
-            stopping=Stopping(self.n_iter_no_change, self.tol) if stops else None,
-        )
+    def _planner(self, *, stream: bool = False) -> Planner:
+        parameters = self.get_params(deep=False)
+        return Planner(parameters, self._columns, self._names(), stream=stream)
 
     @staticmethod
     def _attributes(
@@ -1114,26 +992,6 @@ class _FitHooks:
 def _progress_line(number: int, epoch: Epoch) -> str:
     held_out = "" if np.isnan(epoch.validation_elbo) else f", held out {epoch.validation_elbo:.2f}"
     return f"Epoch {number}: ELBO {epoch.elbo:.2f} nats{held_out}, {epoch.seconds:.1f} s"
-
-
-def _module_to_go_on_with(
-    previous: Model, architecture: Architecture, summary: Summary, to_start_anew: str
-) -> Hierarchy:
-    """The network of an earlier fit, for rows that may reach further than those of then."""
-    if previous.architecture != architecture:
-        before = previous.architecture.as_dict()
-        changed = [name for name, value in architecture.as_dict().items() if before[name] != value]
-        # What else follows from others is no parameter that could be set back.
-        named = [name for name in changed if name not in FOLLOWING] or changed
-        asked = ["likelihood" if name == "families" else name for name in named]
-        cause = "" if "families" not in changed else " (itself, or by what the columns hold)"
-        raise ValueError(
-            "Training goes on from the network of the previous fit, which differs in "
-            f"{asked}{cause}. Set them back, or start anew with {to_start_anew}."
-        )
-    module = previous.new_module().cpu()  # statistics are taken there
-    module.likelihood.extend(summary)
-    return module
 
 
 def _weighted(

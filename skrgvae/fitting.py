@@ -37,6 +37,8 @@ from skrgvae.training import (
 MAX_CHECKED_ROWS = 1000
 # Rows (at most) that units may start from.
 MAX_STARTING_ROWS = 2000
+# Of an architecture, what may change because something else does.
+FOLLOWING = ("n_categories", "direct_inputs")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,26 @@ def initial_module(summary: Summary, architecture: Architecture, seed: int) -> H
     if stands_on_rows(architecture.families):
         rows = torch.randperm(len(summary.rows), generator=generator)[:MAX_STARTING_ROWS]
         module.start_from(torch.from_numpy(summary.rows[rows.numpy()]), generator)
+    return module
+
+
+def module_to_go_on_with(
+    previous: Model, architecture: Architecture, summary: Summary, to_start_anew: str
+) -> Hierarchy:
+    """The network of an earlier fit, for rows that may reach further than those of then."""
+    if previous.architecture != architecture:
+        before = previous.architecture.as_dict()
+        changed = [name for name, value in architecture.as_dict().items() if before[name] != value]
+        # What else follows from others is no parameter that could be set back.
+        named = [name for name in changed if name not in FOLLOWING] or changed
+        asked = ["likelihood" if name == "families" else name for name in named]
+        cause = "" if "families" not in changed else " (itself, or by what the columns hold)"
+        raise ValueError(
+            "Training goes on from the network of the previous fit, which differs in "
+            f"{asked}{cause}. Set them back, or start anew with {to_start_anew}."
+        )
+    module = previous.new_module().cpu()  # statistics are taken there
+    module.likelihood.extend(summary)
     return module
 
 
