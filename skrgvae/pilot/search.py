@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -66,8 +67,10 @@ def with_searched_sizes(encoder: Any, data: Data, train: NDArray[np.intp], seed:
     batch_size = int(given(encoder.batch_size, SEARCHING.batch_size))
     usual = SEARCHING.epochs_for(n_rows, n_columns, sum(suggested), batch_size)
     epochs = int(given(encoder.max_iter, usual))
+    # So few epochs are too short for hidden layers: no round of the search is to have them.
+    hidden = given(encoder.hidden_layer_sizes, None)
     pipeline = make_pipeline(
-        encoder,
+        clone(encoder).set_params(hidden_layer_sizes=hidden),
         StandardScaler(),
         LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000),
     )
