@@ -945,8 +945,8 @@ class HierarchicalSparseEncoder(
         return resolve_layers(self.layers, len(self.layer_sizes_))
 
     def _planner(self, *, stream: bool = False) -> Planner:
-        parameters = self.get_params(deep=False)
-        return Planner(parameters, self._columns, self._names(), stream=stream)
+        # Not get_params: a subclass may take fewer of them.
+        return Planner(vars(self), self._columns, self._names(), stream=stream)
 
     @staticmethod
     def _attributes(
