@@ -338,6 +338,14 @@ def test_speed(tmp_path, monkeypatch):
     assert record["bound"]["same_seed_same_bits"]
 
 
+def test_the_figure_of_speed_is_drawn_from_its_record(tmp_path):
+    pytest.importorskip("matplotlib")
+    module = load("speed_figure", EXAMPLES / "benchmarks")
+    module.draw(json.loads(module.RECORD.read_text(encoding="utf-8")), tmp_path / "speed.svg")
+    drawn = (tmp_path / "speed.svg").read_text(encoding="utf-8")
+    assert all(name in drawn for name in ("batch 100", "batch 512", *module.BARS.values()))
+
+
 def test_quick_looks(tmp_path, monkeypatch, capsys):
     module = load("pilot_quick", EXAMPLES / "benchmarks")
     asked = []
