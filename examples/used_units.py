@@ -34,7 +34,6 @@ from skrgvae import HierarchicalSparseEncoder
 sys.path.append(str(Path(__file__).parent / "robustness"))
 import report
 
-PARTS = ("train", "valid", "test")
 # Rows (at most) that are decoded again without each unit.
 N_DECODED = 1000
 # Probabilities are kept this far from 0 and 1: a decoder in float32 can't be surer.

@@ -18,11 +18,13 @@ from skrgvae.marks import marked_columns
 from skrgvae.recipe import Recipe, is_long, recipe_for, stands_on_rows
 from skrgvae.resolve import (
     given,
+    resolve_batch_size,
     resolve_free_bits,
     resolve_hidden_layer_sizes,
     resolve_layer_sizes,
     resolve_layers,
     resolve_likelihood,
+    resolve_max_iter,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ class Planner:
         return Plan(
             settings=Settings(
                 optimizer=asked["optimizer"],
-                batch_size=int(given(asked["batch_size"], recipe.batch_size)),
+                batch_size=resolve_batch_size(asked["batch_size"], recipe),
                 free_bits=resolve_free_bits(asked["free_bits"], len(sizes), recipe),
                 sparsity_penalty=asked["sparsity_penalty"],
                 weight_decay=given(asked["weight_decay"], recipe.weight_decay),
@@ -167,6 +169,5 @@ class Planner:
     def _max_iter(
         self, layer_sizes: Sequence[int], families: Sequence[str], n_rows: int, recipe: Recipe
     ) -> int:
-        batch_size = int(given(self.parameters["batch_size"], recipe.batch_size))
-        usual = recipe.epochs_for(n_rows, len(families), sum(layer_sizes), batch_size)
-        return int(given(self.parameters["max_iter"], usual))
+        asked = self.parameters["max_iter"], self.parameters["batch_size"]
+        return resolve_max_iter(*asked, recipe, n_rows, len(families), sum(layer_sizes))

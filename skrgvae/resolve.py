@@ -46,6 +46,19 @@ def resolve_hidden_layer_sizes(
     return _one_per_layer("hidden_layer_sizes", _integers("hidden_layer_sizes", hidden), n_layers)
 
 
+def resolve_batch_size(batch_size: Any, recipe: Recipe) -> int:
+    """Rows per step at most."""
+    return int(given(batch_size, recipe.batch_size))
+
+
+def resolve_max_iter(
+    max_iter: Any, batch_size: Any, recipe: Recipe, n_rows: int, n_columns: int, n_units: int
+) -> int:
+    """Epochs at most."""
+    rows_per_step = resolve_batch_size(batch_size, recipe)
+    return int(given(max_iter, recipe.epochs_for(n_rows, n_columns, n_units, rows_per_step)))
+
+
 def resolve_free_bits(free_bits: Any, n_layers: int, recipe: Recipe) -> tuple[float, ...]:
     """Floor per unit of every layer (nats), bottom first."""
     if isinstance(free_bits, str):

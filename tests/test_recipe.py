@@ -32,14 +32,8 @@ INTENSITIES = ("bernoulli",) * 8
         (54_000, 784, 650, 250, SEARCHING_DEEP, 185),  # 40,000 steps
         (100_000, 784, 650, 100, SEARCHING, 40),
         (100_000, 784, 650, 500, SEARCHING, 60),
-        (
-            10_000,
-            10_000,
-            650,
-            100,
-            SEARCHING,
-            40,
-        ),  # a tenth of the steps
+        # A tenth of the steps for ten times 1,000 columns.
+        (10_000, 10_000, 650, 100, SEARCHING, 40),
         (10**9, 784, 650, 100, SEARCHING, 1),
     ],
 )

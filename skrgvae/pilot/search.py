@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skrgvae.pilot.data import Data
 from skrgvae.recipe import SEARCHING
-from skrgvae.resolve import given
+from skrgvae.resolve import given, resolve_max_iter
 from skrgvae.suggest import suggest_layer_sizes
 
 _FACTOR = 3
@@ -64,9 +64,8 @@ def with_searched_sizes(encoder: Any, data: Data, train: NDArray[np.intp], seed:
     X, y = data.rows(train), data.y[train]
     n_rows, n_columns = X.shape
     suggested = suggest_layer_sizes(X)
-    batch_size = int(given(encoder.batch_size, SEARCHING.batch_size))
-    usual = SEARCHING.epochs_for(n_rows, n_columns, sum(suggested), batch_size)
-    epochs = int(given(encoder.max_iter, usual))
+    asked = encoder.max_iter, encoder.batch_size
+    epochs = resolve_max_iter(*asked, SEARCHING, n_rows, n_columns, sum(suggested))
     # So few epochs are too short for hidden layers: no round of the search is to have them.
     hidden = given(encoder.hidden_layer_sizes, None)
     pipeline = make_pipeline(
