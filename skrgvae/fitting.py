@@ -247,8 +247,10 @@ def train_on(
     trainer = new_trainer(module, plan, first, progress.seed, rows.device)
     trainer.average = average = Average(module)
     if progress.trainer is not None and progress.average is not None:
-        # What made a step of an earlier call useless, as a junk cell may, is over.
-        state = {**progress.trainer, "rate_factor": 1.0}
+        state = dict(progress.trainer)
+        # What made steps of earlier calls useless, as a junk cell may, is over after a good one.
+        if not state["dropped"]:
+            state["rate_factor"] = 1.0
         # Moments of another one mean something else.
         if progress.optimizer != plan.settings.optimizer:
             state["optimizer"] = {}

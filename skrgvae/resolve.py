@@ -42,7 +42,7 @@ def resolve_hidden_layer_sizes(
     if hidden is None:
         return None
     if isinstance(hidden, Integral):
-        return (int(hidden),) * n_layers
+        return _integers("hidden_layer_sizes", (hidden,)) * n_layers
     return _one_per_layer("hidden_layer_sizes", _integers("hidden_layer_sizes", hidden), n_layers)
 
 

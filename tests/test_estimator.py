@@ -783,6 +783,13 @@ def test_a_stream_recovers_from_a_junk_cell(X):
     assert streamed.history_["learning_rate"][-1] == 1e-3
 
 
+def test_steps_of_one_batch_calls_get_shorter_until_one_is_good(X):
+    # The first step leaves weights that no later one of that length gets away from.
+    streamed = encoder(learning_rate=1e20, batch_norm=False, firing_rate=None, batch_size=len(X))
+    rates = [streamed.partial_fit(X).history_["learning_rate"][-1] for _ in range(4)]
+    np.testing.assert_allclose(rates, 1e20 / np.array([1, 2, 4, 8]))
+
+
 @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint64])
 def test_the_batch_size_is_any_integer(X, kind):
     fitted = encoder(batch_size=kind(100), max_iter="auto").set_params(layer_sizes=(2,))

@@ -117,15 +117,17 @@ class Column:
             If infinity is among the values.
         """
         if self._is_object:
-            present = [cell for cell in set(self._cells) if not is_missing(cell)]
-            lookup = dict(zip(present, range(len(present)), strict=True))
+            plain = {cell: _plain(cell) for cell in set(self._cells) if not is_missing(cell)}
+            # Decimals that differ may be one float.
+            values = list(dict.fromkeys(plain.values()))
+            place = {value: position for position, value in enumerate(values)}
+            lookup = {cell: place[value] for cell, value in plain.items()}
             found = map(lookup.get, self._cells, repeat(-1))
             positions = np.fromiter(found, dtype=np.intp, count=len(self.values))
         else:
             unique, positions = np.unique(self.values, return_inverse=True)
-            present = unique[unique == unique].tolist()  # NaN is the last one
-            positions = np.where(positions < len(present), positions, -1)
-        values = [_plain(value) for value in present]
+            values = unique[unique == unique].tolist()  # NaN is the last one
+            positions = np.where(positions < len(values), positions, -1)
         if any(value in (np.inf, -np.inf) for value in values):
             raise ValueError(
                 f"Input X contains infinity among the categories of column {self.label}."

@@ -416,7 +416,7 @@ def _resolve_categorical(
     wanted = np.asarray(categorical_features)
     if wanted.size == 0:
         return mask
-    is_text = wanted.dtype.kind == "U" or (
+    is_text = wanted.dtype.kind in "UT" or (
         wanted.dtype == object and all(isinstance(name, str) for name in wanted.flat)
     )
     if wanted.ndim != 1 or not (is_text or wanted.dtype.kind in "biu"):

@@ -268,6 +268,14 @@ def test_numbers_of_other_types():
         Columns.learn(X).encode(X)
 
 
+def test_decimals_that_are_one_number_are_one_category():
+    cells = [Decimal("0.1"), 0.1, Decimal("0.10000000000000000001"), Decimal("0.2"), None]
+    X = np.array([[cell] for cell in cells], dtype=object)
+    columns = Columns.learn(X, categorical_features=[0])
+    assert columns.categories == ((0.1, 0.2),)
+    np.testing.assert_array_equal(columns.encode(X)[:, 0], [0, 0, 0, 1, np.nan])
+
+
 def test_a_column_without_a_value():
     X = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Series([None, None], dtype="category")})
     columns = Columns.learn(X)
