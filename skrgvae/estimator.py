@@ -135,15 +135,16 @@ class HierarchicalSparseEncoder(
         Share of the planned steps over which the weight of the KL rises from 0 to `kl_weight`.
     free_bits : float, sequence of float or "auto", default="auto"
         Floor in nats per unit, one for all layers or one per layer: a unit's batch-mean KL below
-        it is not pushed further down. "auto": 0.1 for the top layer, and half of the floor above
-        it for every other one; for all layers 0.3 for counts, and 0.1 where units outnumber the
-        columns of a table with measurements.
+        it is not pushed further down. "auto": 0.1 for the top layer (0.08 in a long training with
+        hidden layers, see `hidden_layer_sizes`), and half of the floor above it, but no less than
+        0.0125, for every other one; for all layers 0.3 for counts, and 0.1 where units outnumber
+        the columns of a table with measurements.
     firing_rate : float, "auto" or None, default="auto"
         Share of rows for which a unit is on when training starts, set through fixed gain and
         shift of the bottom-up normalisation (where `batch_norm` is on) and the first priors; on
-        means above zero, for "spike_and_slab" other than zero. "auto": 0.3; 0.5 for
-        counts, where units outnumber the columns of a table with measurements, and in a long
-        training with hidden layers (see `hidden_layer_sizes`). None: plain batch normalisation.
+        means above zero, for "spike_and_slab" other than zero. "auto": 0.3; 0.4 in
+        a long training with hidden layers (see `hidden_layer_sizes`); 0.5 for counts, and where
+        units outnumber the columns of a table with measurements. None: plain batch normalisation.
     skip_connections : bool, default=True
         Whether the likelihood and all lower priors see every layer above, instead of the next
         one alone. In tables without measurements, and without hidden layers, whether also every

@@ -20,6 +20,9 @@ MOST_STEPS, USUAL_COLUMNS = 40_000, 1_000
 # of its passes together.
 MANY_ROWS, MANY_SEEN = 10_000, 2 * 10**6
 
+# Nats of the lowest floor: a unit whose KL stays at one of less would count as unused.
+LEAST_FREE_BITS = 0.0125
+
 # Families of columns without a natural zero, and of counts.
 MEASUREMENTS = frozenset({"gaussian", "student_t"})
 COUNTS = frozenset({"negative_binomial", "poisson", "multinomial"})
@@ -69,7 +72,8 @@ class Recipe:
     def free_bits(self, n_layers: int) -> tuple[float, ...]:
         """Floor per unit of every layer (nats), bottom first."""
         return tuple(
-            self.top_free_bits * self.growth ** (layer + 1 - n_layers) for layer in range(n_layers)
+            max(LEAST_FREE_BITS, self.top_free_bits * self.growth ** (layer + 1 - n_layers))
+            for layer in range(n_layers)
         )
 
     def epochs_for(self, n_rows: int, n_columns: int, n_units: int, batch_size: int) -> int:
@@ -87,10 +91,12 @@ SEARCHING = Recipe(firing_rate=0.3, learning_rate=1e-2, top_free_bits=0.1, growt
 # The same with many rows: deterministic layers find what a plain chain can't, if weights decay, so
 # that they do not learn the rows by heart, and if they are given the time. Of fewer rows, or in a
 # shorter training, they make a better bound and worse features. More values become zero than in
-# a plain chain, so that units may start on for more of the rows, which serves features and bound.
+# a plain chain, so that units may start on for more of the rows, and upper layers stay in use with
+# a little less; both serve features and bound.
 SEARCHING_DEEP = replace(
     SEARCHING,
-    firing_rate=0.5,
+    firing_rate=0.4,
+    top_free_bits=0.08,
     deep=True,
     batch_size=250,
     passes=MOST_PASSES,

@@ -42,10 +42,17 @@ def test_epochs(n_rows, n_columns, n_units, batch_size, recipe, epochs):
 
 
 @pytest.mark.parametrize(
-    ("n_layers", "floors"), [(1, (0.1,)), (2, (0.05, 0.1)), (4, (0.0125, 0.025, 0.05, 0.1))]
+    ("recipe", "floors"),
+    [
+        (SEARCHING, (0.1,)),
+        (SEARCHING, (0.05, 0.1)),
+        (SEARCHING, (0.0125, 0.025, 0.05, 0.1)),
+        (SEARCHING, (0.0125, 0.0125, 0.025, 0.05, 0.1)),
+        (SEARCHING_DEEP, (0.0125, 0.02, 0.04, 0.08)),
+    ],
 )
-def test_floors_halve_downwards_where_units_search_causes(n_layers, floors):
-    assert SEARCHING.free_bits(n_layers) == pytest.approx(floors, rel=1e-12)
+def test_floors_halve_downwards_to_a_least_where_units_search_causes(recipe, floors):
+    assert recipe.free_bits(len(floors)) == pytest.approx(floors, rel=1e-12)
 
 
 def test_floors_are_equal_where_units_span_the_columns():
@@ -154,6 +161,7 @@ def test_auto_is_what_its_numbers_are_in_a_long_training(long, bits):
         "batch_size": SEARCHING_DEEP.batch_size,
         "weight_decay": SEARCHING_DEEP.weight_decay,
         "firing_rate": SEARCHING_DEEP.firing_rate,
+        "free_bits": SEARCHING_DEEP.free_bits(2),
     }
     automatic, by_hand = short(), short(**given)
     np.testing.assert_array_equal(automatic.fit_transform(bits), by_hand.fit_transform(bits))
