@@ -7,9 +7,8 @@ needs them, so that importing the package stays quick.
 from __future__ import annotations
 
 import os
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -34,7 +33,6 @@ from skrgvae._sklearn_compat import (
     ReprHTMLMixin,
     StrOptions,
     check_feature_names_in,
-    check_sample_weight,
     fit_context,
 )
 from skrgvae.data.columns import Columns
@@ -43,12 +41,14 @@ from skrgvae.data.opening import Opener
 from skrgvae.data.sources import Source, blocks_of
 from skrgvae.data.summary import summarise
 from skrgvae.planning import Planner
-from skrgvae.resolve import resolve_layers, split_rows
+from skrgvae.progress import FitHooks
+from skrgvae.resolve import resolve_layers
+from skrgvae.rows import checked_weights, split_rows, weighted
 from skrgvae.typical import MEMORY, Typical
 
 if TYPE_CHECKING:
     from skrgvae.model import Model
-    from skrgvae.training import Epoch, History
+    from skrgvae.training import History
 
 # Parameters that a checkpoint's fingerprint leaves out: they change no weight, or are replaced by
 # what they became (the device, the drawn seed, the weights to start from).
@@ -422,7 +422,7 @@ class HierarchicalSparseEncoder(
             rows = self._check_table(X, reset=True, narrow=True)
             if previous is not None:
                 self._columns.refuse_others_than(columns_before)
-            rows, weights = _weighted(rows, sample_weight)
+            rows, weights = weighted(rows, sample_weight)
             held_out, held_out_weights = None, None
             if X_val is not None:
                 held_out = self._check_table(X_val, narrow=True)
@@ -461,7 +461,7 @@ class HierarchicalSparseEncoder(
             warm = previous is not None
             plan = planner.plan(architecture, rows.n_rows, warm=warm, stops=bool(stops))
             callbacks = EpochCallbacks(self, X, y, plan.max_iter)
-            hooks = _FitHooks(callbacks, self.verbose, attributes_after)
+            hooks = FitHooks(callbacks, self.verbose, attributes_after)
             callbacks.begin_fit()
             model, run = train(
                 module,
@@ -520,14 +520,13 @@ class HierarchicalSparseEncoder(
             than that of the earlier calls, or if `checkpoint` is given: it keeps what `fit` does.
         """
         from skrgvae.fitting import (
-            Progress,
             initial_module,
             module_to_go_on_with,
             on_device,
             resolve_device,
-            train_on,
         )
         from skrgvae.likelihoods import check_families
+        from skrgvae.stream import Progress, train_on
         from skrgvae.training import History
 
         if self.checkpoint is not None:
@@ -541,7 +540,7 @@ class HierarchicalSparseEncoder(
             rows = self._check_table(X, reset=first, narrow=True)
             if not first:
                 self._columns.refuse_other_features(self.categorical_features)
-            rows, weights = _weighted(rows, sample_weight)
+            rows, weights = weighted(rows, sample_weight)
             progress: Progress | None = getattr(self, "_progress", None)
             if progress is None:
                 n_seen = 0 if first else MEMORY
@@ -691,7 +690,7 @@ class HierarchicalSparseEncoder(
         float
         """
         scores = self.score_samples(X).astype(np.float64)
-        return float(np.average(scores, weights=_checked_weights(len(scores), sample_weight)))
+        return float(np.average(scores, weights=checked_weights(len(scores), sample_weight)))
 
     def sample(self, n_samples: int = 1) -> NDArray[np.float64]:
         """Draw new rows from the generative model.
@@ -966,54 +965,6 @@ class HierarchicalSparseEncoder(
             "n_iter_": len(history["kl"]),
             "best_iter_": best,
         }
-
-
-class _FitHooks:
-    """Around every epoch: scikit-learn's callbacks, and a line where one is asked for."""
-
-    def __init__(
-        self,
-        callbacks: EpochCallbacks,
-        verbose: int,
-        attributes_after: Callable[[History], dict[str, Any]],
-    ) -> None:
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.attributes_after = attributes_after
-
-    def begin_epoch(self) -> None:
-        self.callbacks.begin_epoch()
-
-    def end_epoch(self, history: History) -> bool:
-        if self.verbose:
-            sys.stdout.write(_progress_line(len(history.epochs), history.epochs[-1]) + "\n")
-        return self.callbacks.end_epoch(lambda: self.attributes_after(history))
-
-
-def _progress_line(number: int, epoch: Epoch) -> str:
-    held_out = "" if np.isnan(epoch.validation_elbo) else f", held out {epoch.validation_elbo:.2f}"
-    return f"Epoch {number}: ELBO {epoch.elbo:.2f} nats{held_out}, {epoch.seconds:.1f} s"
-
-
-def _weighted(
-    rows: Source, sample_weight: ArrayLike | None
-) -> tuple[Source, NDArray[np.float64] | None]:
-    """Rows whose weight is not zero, and their weights."""
-    weights = _checked_weights(rows.n_rows, sample_weight)
-    if weights is None or weights.all():
-        return rows, weights
-    some = np.flatnonzero(weights)
-    return rows.part(some), weights[some]
-
-
-def _checked_weights(n_rows: int, sample_weight: ArrayLike | None) -> NDArray[np.float64] | None:
-    if sample_weight is None:
-        return None
-    weights = check_sample_weight(sample_weight, np.empty((n_rows, 0)))
-    if not weights.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    # They count in proportion; scaled by a power of two, their sum does not overflow.
-    return np.ldexp(weights, -np.frexp(weights.max())[1])
 
 
 def _check_out(out: Any, shape: tuple[int, int]) -> None:

@@ -148,18 +148,6 @@ def resolve_likelihood(
     return resolved.astype(str)
 
 
-def split_rows(n_rows: int, fraction: float, seed: int) -> tuple[NDArray, NDArray]:
-    """Positions of rows to train on, and of held-out rows."""
-    n_held_out = max(1, round(fraction * n_rows))
-    if n_held_out >= n_rows:
-        raise ValueError(
-            f"validation_fraction={fraction} holds out {n_held_out} of {n_rows} samples and "
-            "leaves none to train on. Use early_stopping=False or more samples."
-        )
-    order = np.random.default_rng(seed).permutation(n_rows)
-    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
-
 def _position(key: str | int, names: Sequence[str] | None, n_columns: int) -> int:
     if isinstance(key, Integral) and 0 <= int(key) < n_columns:
         return int(key)

@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "model": {"data.sources", "likelihoods", "network", "noise", "torch_modes"},
     "typical": {"data.sources", "data.summary", "model"},
     "fitting": {"data", "model", "network", "recipe", "torch_modes", "training"},
+    "stream": {"data.sources", "fitting", "model", "network", "torch_modes", "training"},
     "planning": {
         "data",
         "fitting",
@@ -58,6 +59,8 @@ MAY_IMPORT = {
         "training",
     },
     "_sklearn_compat": set(),
+    "progress": {"_sklearn_compat", "training"},
+    "rows": {"_sklearn_compat", "data.sources"},
     "inspection": {"_sklearn_compat", "data", "typical"},
     "layer_table": set(),
 }
@@ -88,6 +91,7 @@ KNOWS_SKLEARN = {
     "_sklearn_compat",
     "estimator",
     "imputer",
+    "rows",
     "windows",
     "__init__",
 }
@@ -104,8 +108,10 @@ NEEDS_NO_TORCH = {
     "exceptions",
     "imputer",
     "presets",
+    "progress",
     "recipe",
     "resolve",
+    "rows",
     "sizes",
     "suggest",
     "typical",

@@ -368,14 +368,14 @@ def test_bad_places_for_features(X, fitted, out, kind, message):
 @pytest.mark.parametrize(
     ("method", "fitted_before", "where"),
     [
-        ("fit", False, "resolve_device"),
-        ("fit", False, "initial_module"),
-        ("fit", False, "train"),
-        ("fit", True, "initial_module"),
-        ("fit", True, "train"),
-        ("partial_fit", False, "initial_module"),
-        ("partial_fit", False, "train_on"),
-        ("partial_fit", True, "train_on"),
+        ("fit", False, "fitting.resolve_device"),
+        ("fit", False, "fitting.initial_module"),
+        ("fit", False, "fitting.train"),
+        ("fit", True, "fitting.initial_module"),
+        ("fit", True, "fitting.train"),
+        ("partial_fit", False, "fitting.initial_module"),
+        ("partial_fit", False, "stream.train_on"),
+        ("partial_fit", True, "stream.train_on"),
     ],
 )
 def test_failure_on_the_way(X, monkeypatch, kind, method, fitted_before, where):
@@ -389,7 +389,7 @@ def test_failure_on_the_way(X, monkeypatch, kind, method, fitted_before, where):
         estimator.fit(named).partial_fit(named)
     before = state(estimator)
     with monkeypatch.context() as patch:
-        patch.setattr(f"skrgvae.fitting.{where}", fails)
+        patch.setattr(f"skrgvae.{where}", fails)
         with pytest.raises(kind):
             # Fitted before, it fails on a table of another shape and without names.
             estimator.fit(X[:, :2]) if method == "fit" else estimator.partial_fit(named)

@@ -82,7 +82,7 @@ TRUSTED = [
 def test_skops_with_the_documented_types(method):
     sio = pytest.importorskip("skops.io", reason="skops is not installed")
     fitted = getattr(encoder(), method)(X)
-    trusted = [*TRUSTED, *(["skrgvae.fitting.Progress"] if method == "partial_fit" else [])]
+    trusted = [*TRUSTED, *(["skrgvae.stream.Progress"] if method == "partial_fit" else [])]
     data = sio.dumps(fitted)
     assert sorted(sio.get_untrusted_types(data=data)) == sorted(trusted)
     loaded = sio.loads(data, trusted=trusted)
