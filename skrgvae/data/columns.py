@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
+from skrgvae.data.categorical_features import resolve_categorical
 from skrgvae.data.categories import (
     MIN_ROWS_OF_IDENTIFIER,
     check_categories,
@@ -109,7 +110,7 @@ class Columns:
         names = _string_names(labels)
         columns = read_columns(table, labels)
         hold_strings = np.array([column.kind == "strings" for column in columns])
-        categorical = _resolve_categorical(categorical_features, names, len(columns))
+        categorical = resolve_categorical(categorical_features, names, len(columns))
         if categorical is None:
             categorical = hold_strings | [column.has_categories for column in columns]
         _refuse_strings([columns[j] for j in np.flatnonzero(hold_strings & ~categorical)])
@@ -139,7 +140,7 @@ class Columns:
         ValueError
             If `categorical_features` doesn't fit.
         """
-        categorical = _resolve_categorical(categorical_features, None, n_columns)
+        categorical = resolve_categorical(categorical_features, None, n_columns)
         if categorical is not None and categorical.any():
             _refuse_sparse(np.flatnonzero(categorical).tolist())
         return cls((None,) * n_columns)
@@ -232,7 +233,7 @@ class Columns:
 
     def refuse_other_features(self, categorical_features: Any) -> None:
         """Raise ValueError if others than these columns are named as categorical."""
-        mask = _resolve_categorical(categorical_features, self.names, len(self.categories))
+        mask = resolve_categorical(categorical_features, self.names, len(self.categories))
         if mask is None:
             return
         pairs = zip(self._labels, self.categories, mask, strict=True)
@@ -402,56 +403,6 @@ def _string_names(labels: Sequence[Any] | None) -> tuple[str, ...] | None:
     if labels is None or not all(isinstance(label, str) for label in labels):
         return None
     return tuple(str(label) for label in labels)
-
-
-def _resolve_categorical(
-    categorical_features: Any, names: Sequence[str] | None, n_columns: int
-) -> NDArray[np.bool_] | None:
-    """Mask of the columns named as categorical; None for "from_dtype"."""
-    if isinstance(categorical_features, str) and categorical_features == "from_dtype":
-        return None
-    mask = np.zeros(n_columns, dtype=bool)
-    if categorical_features is None:
-        return mask
-    wanted = np.asarray(categorical_features)
-    if wanted.size == 0:
-        return mask
-    is_text = wanted.dtype.kind in "UT" or (
-        wanted.dtype == object and all(isinstance(name, str) for name in wanted.flat)
-    )
-    if wanted.ndim != 1 or not (is_text or wanted.dtype.kind in "biu"):
-        raise ValueError(
-            "categorical_features must be 'from_dtype', None or an array-like of bool, int or "
-            f"str. Got {categorical_features!r}."
-        )
-    if is_text:
-        if names is None:
-            raise ValueError(
-                "categorical_features should be passed as an array of integers or as a boolean "
-                "mask when the model is fitted on data without feature names."
-            )
-        for name in wanted.tolist():
-            if name not in names:
-                raise ValueError(
-                    f"categorical_features has an item value {name!r} which is not a valid "
-                    f"feature name of the training data. Observed feature names: {list(names)}"
-                )
-            mask[names.index(name)] = True
-    elif wanted.dtype.kind == "b":
-        if wanted.shape != mask.shape:
-            raise ValueError(
-                "categorical_features set as a boolean mask must have shape (n_features,), got: "
-                f"{wanted.shape}"
-            )
-        mask[wanted] = True
-    else:
-        if wanted.max() >= n_columns or wanted.min() < 0:
-            raise ValueError(
-                "categorical_features set as integer indices must be in [0, n_features - 1], "
-                f"which is [0, {n_columns - 1}]. Got {categorical_features!r}."
-            )
-        mask[wanted] = True
-    return mask
 
 
 def _refuse_sparse(labels: Sequence[Any]) -> NoReturn:
