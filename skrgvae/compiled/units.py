@@ -1,4 +1,4 @@
-"""The work of `network.units.Units` on one unit of one row at a time."""
+"""The work of `network.fused.units.Units` on one unit of one row at a time."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _backward(
 
 
 class CompiledUnits:
-    """`network.units.Units` in single precision on the CPU."""
+    """`network.fused.units.Units` in single precision on the CPU."""
 
     def __init__(
         self,

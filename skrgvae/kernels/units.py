@@ -1,4 +1,4 @@
-"""The work of `network.units.Units`, a tile of rows and units at a time.
+"""The work of `network.fused.units.Units`, a tile of rows and units at a time.
 
 The backward pass computes again what the forward pass had at hand: reading it back would take
 longer than the arithmetic.
@@ -175,7 +175,7 @@ def _backward(
 
 
 class KernelUnits:
-    """`network.units.Units` in single precision on a CUDA device."""
+    """`network.fused.units.Units` in single precision on a CUDA device."""
 
     def __init__(
         self,

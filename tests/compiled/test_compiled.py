@@ -11,8 +11,8 @@ from skrgvae import compiled
 from skrgvae.likelihoods import Observed
 from skrgvae.likelihoods.bernoulli import Bernoulli
 from skrgvae.network import Architecture, Hierarchy
+from skrgvae.network.fused.units import Units
 from skrgvae.network.modules import LOG_RANGE, VARIANCE_FLOOR, BatchNorm
-from skrgvae.network.units import Units
 
 pytest.importorskip("numba")
 

@@ -8,8 +8,8 @@ from skrgvae.kernels import adamax, bernoulli
 from skrgvae.kernels.norm import KernelNorm
 from skrgvae.kernels.tiles import MOST_ROWS, TILE, tiles
 from skrgvae.kernels.units import KernelUnits
+from skrgvae.network.fused.units import Units
 from skrgvae.network.modules import LOG_RANGE, MOMENTUM, VARIANCE_FLOOR, BatchNorm
-from skrgvae.network.units import Units
 
 COLUMNS = slice(2, 7)
 N_UNITS, N_ALL = 5, 9

@@ -5,8 +5,8 @@ import pytest
 import torch
 from architectures import ALL, build, example_rows, label, noise_for
 
-from skrgvae.network import Architecture, Hierarchy, products, units
-from skrgvae.network import fused as fused_module
+from skrgvae.network import Architecture, Hierarchy
+from skrgvae.network.fused import hierarchy, products, units
 
 DOUBLE = torch.float64
 FUSED = [
@@ -99,7 +99,7 @@ def test_products_by_onednn(architecture, monkeypatch):
 
 @pytest.mark.parametrize("architecture", FUSED, ids=label)
 def test_sparse_inputs(architecture, monkeypatch):
-    monkeypatch.setattr(fused_module, "SPARSE", 1.0)
+    monkeypatch.setattr(hierarchy, "SPARSE", 1.0)
     found = fused(architecture, example_rows(), True)
     expected = readable(architecture, example_rows(), True)
     for one, other in zip(found, expected, strict=True):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skrgvae.network import products as module
-from skrgvae.network.products import Products
+from skrgvae.network.fused import products as module
+from skrgvae.network.fused.products import Products
 
 N_ROWS, N_INPUTS, N_OUTPUTS = 130, 150, 170
 
