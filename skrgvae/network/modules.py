@@ -90,15 +90,12 @@ class BatchNorm(nn.Module):
         """Weight of the next batch in the running moments, which is counted."""
         return max(MOMENTUM, 1.0 / int(self.n_batches.add_(1)))
 
-    def running(self) -> tuple[Tensor, Tensor]:
-        """Running mean and variance."""
-        return self.running_mean, self.running_variance
-
     def forward(self, x: Tensor) -> Tensor:
         use_batch = self.uses_moments_of(x)
         return F.batch_norm(
             x.reshape(-1, x.shape[-1]),
-            *self.running(),
+            self.running_mean,
+            self.running_variance,
             self.gain,
             self.shift,
             use_batch,

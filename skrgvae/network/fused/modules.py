@@ -85,7 +85,8 @@ class FusedNorm:
         if self.module is None:
             return
         gain, shift = self.module.gain, self.module.shift
-        self.state = gain.detach(), shift.detach(), *self.module.running()
+        running = self.module.running_mean, self.module.running_variance
+        self.state = gain.detach(), shift.detach(), *running
         self.grads = (gradient_of(gain), gradient_of(shift)) if gain.requires_grad else ()
         if compiled.available(gain):
             from skrgvae.compiled.norm import CompiledNorm
