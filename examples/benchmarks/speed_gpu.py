@@ -27,7 +27,7 @@ from speed_steps import SIZES, medians, pixels, products, trainer_for
 from skrgvae import HierarchicalSparseEncoder, kernels
 from skrgvae.data.sources import ArrayRows
 from skrgvae.torch_modes import products_in_tf32
-from skrgvae.training import Rows, loop
+from skrgvae.training import Rows
 from skrgvae.training.steps import Steps
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "robustness"))
@@ -39,9 +39,9 @@ WIDE, WIDE_COLUMNS, WIDE_BATCH = (4096,) * 4, 4096, 4096
 @contextmanager
 def eager():
     """torch alone, one operation after the other, with products in TF32 as in recorded steps."""
-    with patch.object(loop, "RecordedSteps", Steps), patch.object(kernels, "run", lambda: False):
-        with products_in_tf32():
-            yield
+    steps = patch("skrgvae.training.trainer.RecordedSteps", Steps)
+    with steps, patch.object(kernels, "run", lambda: False), products_in_tf32():
+        yield
 
 
 def device_clock():

@@ -3,10 +3,11 @@
 from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch, History
-from skrgvae.training.loop import Hooks, Run, Stopping, Trainer, fit_epochs
+from skrgvae.training.loop import Hooks, Run, Stopping, fit_epochs
 from skrgvae.training.schedules import Schedule, fall_for
 from skrgvae.training.snapshot import Snapshot, restore, take_snapshot
 from skrgvae.training.steps import Settings
+from skrgvae.training.trainer import Trainer
 
 __all__ = [
     "Average",

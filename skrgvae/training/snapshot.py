@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skrgvae.training.history import History
-from skrgvae.training.loop import Run, Trainer
+from skrgvae.training.loop import Run
+from skrgvae.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from skrgvae.data.summary import summarise
 from skrgvae.network import Architecture, Hierarchy
 from skrgvae.training import Rows, Schedule, Settings, Trainer
 from skrgvae.training.graphs import Recorded
+from skrgvae.training.recorded import RecordedSteps
 from skrgvae.training.schedules import LATE
-from skrgvae.training.steps import MAX_DROPPED, RecordedSteps, Steps
+from skrgvae.training.steps import MAX_DROPPED, Steps
 
 SIZES = (6, 4)
 N_COLUMNS = 5
