@@ -1,4 +1,4 @@
-"""One flat buffer for all parameters, and the optimisers over it."""
+"""Optimisers of one vector of parameters."""
 
 from __future__ import annotations
 
@@ -63,22 +63,34 @@ class Moments:
         self,
         rate: float | Tensor,
         beta2: float,
-        newest: Tensor | None = None,
+        squares: Tensor,
+        largest: Tensor | None = None,
         good: Tensor | None = None,
     ) -> None:
-        """Without `good`, a tensor of shape (), the values are moved."""
+        """Move the values by torch's kernel for Adam or, with `largest`, for AMSGrad.
+
+        Parameters
+        ----------
+        rate : float or Tensor of shape ()
+        beta2 : float
+            Weight of the past in the mean of the squared gradients.
+        squares : Tensor of shape (n_entries,)
+            This mean, which is moved.
+        largest : Tensor of shape (n_entries,) or None
+            The largest of these means so far, which is moved and takes the place of the last.
+        good : Tensor of shape () or None
+            Whether anything is moved; None: it is.
+        """
         assert self.values.grad is not None
         self._let_decay(rate if good is None else rate * good)
-        if newest is not None:
-            self.square.mul_(DECAY if good is None else torch.where(good, DECAY, 1.0))
         adam(
             [self.values],
             [self.values.grad],
             [self.mean],
-            [self.square if newest is None else newest],
-            [] if newest is None else [self.square],
+            [squares],
+            [] if largest is None else [largest],
             [self.n_steps],
-            amsgrad=newest is not None,
+            amsgrad=largest is not None,
             beta1=BETA,
             beta2=beta2,
             lr=rate,
@@ -99,13 +111,13 @@ class Adam(Moments):
         """Move the values; False where gradients can't be squared, which move nothing."""
         if not self.has_finite_gradients():
             return False
-        self._torchs_step(rate, beta2=0.999)
+        self._torchs_step(rate, 0.999, self.square)
         return True
 
     @torch.no_grad()
     def step_where(self, good: Tensor, rate: Tensor) -> None:
         """Move the values if a tensor says so, both of shape () and on their device."""
-        self._torchs_step(rate, beta2=0.999, good=good)
+        self._torchs_step(rate, 0.999, self.square, good=good)
 
 
 class Adamax(Moments):
@@ -150,7 +162,7 @@ class Adamax(Moments):
             move(0, half, shrinkage)
             wait()
             return True
-        self._torchs_step(rate, beta2=0.0, newest=self._newest())
+        self._amsgrad_step(rate)
         return True
 
     @torch.no_grad()
@@ -165,54 +177,13 @@ class Adamax(Moments):
             vectors = self.values.detach(), self.values.grad, self.mean, self.square
             adamax.step(*vectors, good, rate, self.n_steps, BETA, DECAY, EPSILON)
             return
-        self._torchs_step(rate, beta2=0.0, newest=self._newest(), good=good)
+        self._amsgrad_step(rate, good)
 
-    def _newest(self) -> Tensor:
+    def _amsgrad_step(self, rate: float | Tensor, good: Tensor | None = None) -> None:
         if self.newest is None:
             self.newest = torch.zeros_like(self.mean)
-        return self.newest
+        self.square.mul_(DECAY if good is None else torch.where(good, DECAY, 1.0))
+        self._torchs_step(rate, 0.0, self.newest, self.square, good)
 
 
 OPTIMIZERS: dict[str, type[Adam] | type[Adamax]] = {"adamax": Adamax, "adam": Adam}
-
-
-def in_order(module: nn.Module) -> list[nn.Parameter]:
-    """All parameters, matrices first: what decays stands together."""
-    return sorted(module.parameters(), key=lambda parameter: parameter.dim() < 2)
-
-
-def n_weights(module: nn.Module) -> int:
-    """Entries of all matrices."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.dim() > 1)
-
-
-def flatten_parameters(module: nn.Module) -> nn.Parameter:
-    """Move all parameters, in order, and their gradients into one buffer each.
-
-    The module's own parameters become views of it. An optimiser then makes one pass over one
-    long vector instead of a few dozen over short ones. Matrices lie there transposed, inputs by
-    outputs: in this order, products of few rows with the weights take up to a tenth less time.
-
-    Returns
-    -------
-    nn.Parameter of shape (n_parameters,)
-        The buffer; its `grad` is that of the gradients, zeros to begin with.
-    """
-    parameters = in_order(module)
-    transposed = [parameter.detach().t() for parameter in parameters]
-    flat = nn.Parameter(torch.cat([part.reshape(-1) for part in transposed]))
-    flat.grad = torch.zeros_like(flat)
-    start = 0
-    for parameter, part in zip(parameters, transposed, strict=True):
-        stop = start + parameter.numel()
-        parameter.data = flat.data[start:stop].view_as(part).t()
-        parameter.grad = flat.grad[start:stop].view_as(part).t()
-        start = stop
-    return flat
-
-
-def write_gradients(loss: Tensor, module: nn.Module, flat: nn.Parameter) -> None:
-    """Replace the gradients in the buffer by those of a loss."""
-    gradients = torch.autograd.grad(loss, in_order(module), materialize_grads=True)
-    with torch.no_grad():
-        torch.cat([gradient.t().reshape(-1) for gradient in gradients], out=flat.grad)

@@ -13,13 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skrgvae.network.records import SampledTerms
+from skrgvae.training.flat import flatten_parameters, n_weights, write_gradients
 from skrgvae.training.objective import BatchSummary, FusedObjective, objective
-from skrgvae.training.optimizer import (
-    OPTIMIZERS,
-    flatten_parameters,
-    n_weights,
-    write_gradients,
-)
+from skrgvae.training.optimizer import OPTIMIZERS
 
 # Numbers of rows whose buffers are kept: the batches of a pass have two, a stream's may have more.
 MAX_FUSED = 4
