@@ -142,6 +142,7 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.sets) - set(sets):
         parser.error(f"no such set: {', '.join(sorted(unknown))}")
+    arguments.results.mkdir(parents=True, exist_ok=True)  # now, not after the first training
     path = arguments.results / "used_units.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     for name in arguments.sets or sets:

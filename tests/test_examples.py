@@ -60,8 +60,9 @@ def test_every_example_is_run():
 
 def test_used_units(tmp_path):
     module = load("used_units")
-    record = module.main(["digits", "--max-iter", "1", "--results", str(tmp_path)])
-    written = json.loads((tmp_path / "used_units.json").read_text(encoding="utf-8"))
+    folder = tmp_path / "new"
+    record = module.main(["digits", "--max-iter", "1", "--results", str(folder)])
+    written = json.loads((folder / "used_units.json").read_text(encoding="utf-8"))
     assert written["digits"]["layers"] == record["digits"]["layers"]
     assert [layer["units"] for layer in record["digits"]["layers"]] == [300, 200, 100, 50]
 
