@@ -15,15 +15,16 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from skrgvae.estimator import HierarchicalSparseEncoder
 from skrgvae.pilot.classifiers import CLASSIFIERS, Fitted, fit_classifier
 from skrgvae.pilot.data import Data, damaged, feature_makers, take
+from skrgvae.pilot.draws import draw_stratified
+from skrgvae.pilot.records import FEATURES, Settings
 from skrgvae.pilot.scores import all_scores, deciding_score
 from skrgvae.pilot.search import with_searched_sizes
 from skrgvae.pilot.units import describe_units, important_units
 from skrgvae.pilot.worth import Payoff, best_threshold, inner_probability, measure_worth
 
-#: Sets of features.
-FEATURES = ("raw", "pca", "encoder")
 #: Shares of damaged cells.
 DAMAGED_SHARES = (0.1, 0.3)
 
@@ -42,11 +43,8 @@ class Task:
 
     train: NDArray[np.intp]
     test: NDArray[np.intp]
-    encoder: Any
-    search: bool
-    quick: bool
-    labels: tuple[int, ...]
-    score: str
+    encoder: HierarchicalSparseEncoder
+    settings: Settings
     positive: int | None
     payoff: Payoff | None
     seed: int
@@ -64,7 +62,7 @@ def study_fold(data: Data, task: Task) -> dict[str, Any]:
     # The features are centred, which would fill a sparse matrix up anyway.
     encoder = clone(task.encoder).set_params(random_state=task.seed, sparse_output=False)
     with _one_thread(), config_context(transform_output="default"):
-        if task.search:
+        if task.settings.search:
             encoder = with_searched_sizes(encoder, data, task.train, task.seed)
         makers = feature_makers(data, encoder)
         fold: dict[str, Any] = {"features": {}}
@@ -75,36 +73,6 @@ def study_fold(data: Data, task: Task) -> dict[str, Any]:
         if task.describe_units:
             fold["units"] = arm.units(makers["raw"], data.names)
     return fold
-
-
-def draw_stratified(
-    y: NDArray[np.integer], size: int, rng: np.random.RandomState, least: int = 1
-) -> Any:
-    """Positions of `size` rows, in proportion to the classes but at least some of each.
-
-    Every row is placed at (its random rank within its class) / (rows of the class); the rows
-    placed first are drawn.
-
-    Parameters
-    ----------
-    y : ndarray of int of shape (n_rows,)
-        Codes from 0.
-    size : int
-    rng : numpy.random.RandomState
-    least : int, default=1
-        Rows of every class at least, or all it has.
-
-    Returns
-    -------
-    ndarray of int of shape (size,)
-    """
-    order = rng.permutation(y.size)
-    by_class = order[np.argsort(y[order], kind="stable")]
-    counts = np.bincount(y)
-    rank = np.arange(y.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    place = np.empty(y.size)
-    place[by_class] = np.where(rank < least, 0.0, rank / np.repeat(counts, counts))
-    return order[np.argsort(place[order], kind="stable")[:size]]
 
 
 @contextmanager
@@ -171,7 +139,7 @@ class _Arm:
     def _by_labels(self, classifier: str) -> dict[str, dict[str, float]]:
         """Scores by the number of labels, each a mean over draws."""
         found = {}
-        for size in self._task.labels:
+        for size in self._task.settings.labels:
             rng = np.random.RandomState(self._task.seed)
             drawn = [
                 draw_stratified(self._y_train, size, rng)
@@ -186,14 +154,16 @@ class _Arm:
     def _score(self, classifier: str, rows: Any) -> tuple[Fitted, dict[str, float]]:
         task = self._task
         y = self._y_train[rows]
-        fitted = fit_classifier(classifier, self._Z_train[rows], y, task.seed, task.quick)
+        fitted = fit_classifier(classifier, self._Z_train[rows], y, task.seed, task.settings.quick)
         scores = all_scores(self._y_test, *fitted.probabilities(self._Z_test), task.positive)
         return fitted, {"n_labels": y.size, "converged": float(fitted.converged), **scores}
 
     def _deciding(self, fitted: Fitted, Z: NDArray[np.floating]) -> float:
         """The score that decides, on the test rows with these features."""
         balanced, _ = fitted.probabilities(Z)
-        return deciding_score(self._task.score, self._y_test, balanced, self._task.positive)
+        return deciding_score(
+            self._task.settings.score, self._y_test, balanced, self._task.positive
+        )
 
     def _under_damage(self) -> list[dict[str, Any]]:
         found = []
@@ -223,7 +193,7 @@ class _Arm:
         if task.payoff is None or task.positive is None:
             return None
         inner = inner_probability(
-            name, self._Z_train, self._y_train, task.positive, task.seed, task.quick
+            name, self._Z_train, self._y_train, task.positive, task.seed, task.settings.quick
         )
         threshold = best_threshold(inner, self._y_train == task.positive, task.payoff)
         probability = fitted.probabilities(self._Z_test)[1][:, task.positive]
@@ -245,7 +215,7 @@ class _Arm:
         )
 
 
-def _inspect(encoder, X_test):
+def _inspect(encoder: HierarchicalSparseEncoder, X_test: Any) -> dict[str, Any]:
     """Bound and units of a fitted encoder on rows it has not seen."""
     summary = encoder.unit_summary(X_test)
     layer, used, zero_share = (np.asarray(summary[key]) for key in ("layer", "used", "zero_share"))

@@ -12,7 +12,7 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from skrgvae.pilot.data import Data
-from skrgvae.pilot.fold import draw_stratified
+from skrgvae.pilot.draws import draw_stratified
 from skrgvae.pilot.records import Leak
 
 # A single honest column seldom tells the classes apart this well (the best of iris: 0.96).

@@ -7,11 +7,11 @@ from html import escape
 from typing import Any
 
 from skrgvae.pilot.figures import intervals, key_mark, lines
+from skrgvae.pilot.records import FEATURES
 from skrgvae.pilot.sentences import Sentences
 from skrgvae.pilot.style import STYLE
 from skrgvae.pilot.wording import LANGUAGES
 
-_FEATURES = ("raw", "pca", "encoder")
 _SCORES = ("f1", "auc", "balanced_accuracy", "brier", "calibration_error")
 _LOWER_IS_BETTER = ("brier", "calibration_error")
 # Lists of names and classes get no longer than this.
@@ -150,7 +150,7 @@ def _leaks(say):
 
 
 def _legend(say):
-    keys = (f"<li>{key_mark(name)} {say.words['features.' + name]}</li>" for name in _FEATURES)
+    keys = (f"<li>{key_mark(name)} {say.words['features.' + name]}</li>" for name in FEATURES)
     return f'<ul class="legend">{"".join(keys)}</ul>\n'
 
 
@@ -212,7 +212,7 @@ def _curves(say, plain, classifier):
             for one in record["scores"]
             if one["features"] == name and one["classifier"] == classifier
         ]
-        for name in _FEATURES
+        for name in FEATURES
     }
     ticks = [
         say.words["axis.all"] if budget["labels"] == "all" else f"{budget['labels']:,}"
@@ -275,7 +275,7 @@ def _robustness(say):
     figures = []
     for kind in ("missing", "wrong"):
         series = {}
-        for name in _FEATURES:
+        for name in FEATURES:
             whole = next(
                 one[score]
                 for one in record["scores"]

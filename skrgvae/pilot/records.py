@@ -9,6 +9,8 @@ import numpy as np
 
 #: Version of what `PilotResult.to_dict` puts out; a field that changes its meaning raises it.
 SCHEMA_VERSION = 2
+#: Sets of features.
+FEATURES = ("raw", "pca", "encoder")
 
 
 @dataclass(frozen=True)

@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import fields, replace
-from hashlib import sha256
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from joblib import effective_n_jobs
-from sklearn.base import clone
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
 
-from skrgvae import __version__
 from skrgvae.estimator import HierarchicalSparseEncoder
-from skrgvae.persistence.atomic import write_atomically
-from skrgvae.pilot.classifiers import CLASSIFIERS
-from skrgvae.pilot.data import Data, check_data, is_constant
-from skrgvae.pilot.fold import FEATURES, Task, draw_stratified, study_fold
-from skrgvae.pilot.intervals import corrected_interval
+from skrgvae.pilot.checks import check_parameters, least_rows, positive_class
+from skrgvae.pilot.data import check_data
+from skrgvae.pilot.draws import draw_stratified
+from skrgvae.pilot.fold import Task
+from skrgvae.pilot.kept_folds import studied_folds
 from skrgvae.pilot.leaks import find_leaks
-from skrgvae.pilot.records import (
-    Cost,
-    Damage,
-    DataSummary,
-    Encoder,
-    FoldValues,
-    Layer,
-    PilotResult,
-    Scores,
-    Settings,
-    Unit,
-    Value,
-    Worth,
+from skrgvae.pilot.machine import processor, versions
+from skrgvae.pilot.records import PilotResult, Settings
+from skrgvae.pilot.results import (
+    collect_costs,
+    collect_damage,
+    collect_encoder,
+    collect_scores,
+    collect_units,
+    collect_value,
+    summarise_data,
 )
-from skrgvae.pilot.scores import DECIDING
 from skrgvae.pilot.verdict import judge
 from skrgvae.pilot.worth import Payoff
 from skrgvae.recipe import SEARCHING
@@ -160,10 +145,10 @@ def run_pilot(
     n_given = data.y.size
     if quick and n_given > _QUICK_ROWS:
         rng_of_draw = np.random.RandomState(draw_seed)
-        drawn = draw_stratified(data.y, _QUICK_ROWS, rng_of_draw, _least(n_splits, payoff))
+        drawn = draw_stratified(data.y, _QUICK_ROWS, rng_of_draw, least_rows(n_splits, payoff))
         data = data.drawn(np.sort(drawn))
-    positive = _positive(data, payoff)
-    _check_parameters(data, labels, score, smallest_gain, confidence, n_splits, n_repeats, payoff)
+    positive = positive_class(data, payoff)
+    check_parameters(data, labels, score, smallest_gain, confidence, n_splits, n_repeats, payoff)
     encoder = _encoder(encoder, quick, data.y.size)
     n_train = int(data.y.size * (1 - 1 / n_splits))
     settings = Settings(
@@ -184,10 +169,7 @@ def run_pilot(
             train=train,
             test=test,
             encoder=encoder,
-            search=search,
-            quick=quick,
-            labels=settings.labels,
-            score=settings.score,
+            settings=settings,
             positive=positive,
             payoff=payoff,
             seed=seed,
@@ -197,33 +179,33 @@ def run_pilot(
     ]
     leaks = find_leaks(data, draw_seed)
     folds = []
-    for fold in _studied(data, tasks, folder, n_jobs):
+    for fold in studied_folds(data, tasks, folder, n_jobs):
         folds.append(fold)
         if progress is not None:
             progress(len(folds), len(tasks))
 
-    scores = _scores(folds, settings)
+    scores = collect_scores(folds, settings)
     return PilotResult(
-        data=_summary(data, n_given, positive, leaks),
+        data=summarise_data(data, n_given, positive, leaks),
         settings=settings,
         seeds={"split": split_seed, "draw": draw_seed, "folds": fold_seeds},
         verdict=judge(scores, leaks, settings),
         scores=scores,
-        damage=_damage(folds),
-        costs=_costs(folds),
-        value=_value(folds, data, positive, payoff, settings),
-        units=tuple(
-            Unit(**{**unit, "columns": tuple(unit["columns"]), "effects": tuple(unit["effects"])})
-            for unit in folds[0]["units"]
-        ),
-        encoder=_learned(folds, encoder),
+        damage=collect_damage(folds),
+        costs=collect_costs(folds),
+        value=collect_value(folds, data, positive, payoff, settings),
+        units=collect_units(folds[0]),
+        encoder=collect_encoder(folds, encoder),
         seconds=perf_counter() - started,
-        versions=_versions(),
-        machine={"processor": _processor(), "cores": os.cpu_count()},
+        versions=versions(),
+        machine={"processor": processor(), "cores": os.cpu_count()},
     )
 
 
-def _encoder(encoder, quick, n_rows):
+def _encoder(
+    encoder: HierarchicalSparseEncoder | None, quick: bool, n_rows: int
+) -> HierarchicalSparseEncoder:
+    """The encoder given, or the one that a study of so many rows takes."""
     if encoder is not None:
         return encoder
     if not quick:
@@ -231,242 +213,3 @@ def _encoder(encoder, quick, n_rows):
     encoder = HierarchicalSparseEncoder(layer_sizes="auto")
     epochs = _QUICK_STEPS // -(-n_rows // SEARCHING.batch_size)
     return encoder.set_params(max_iter=min(max(epochs, 1), _MOST_EPOCHS))
-
-
-def _check_parameters(data, labels, score, smallest_gain, confidence, n_splits, n_repeats, payoff):
-    """Refuse what the data can't give."""
-    counts = np.bincount(data.y)
-    if n_splits < 2:
-        raise ValueError(f"n_splits must be at least 2. Got {n_splits}.")
-    if n_repeats < 1:
-        raise ValueError(f"n_repeats must be at least 1. Got {n_repeats}.")
-    least = _least(n_splits, payoff)
-    if counts.min() < least:
-        rare = ", ".join(
-            f"{name} ({count})"
-            for name, count in zip(data.classes, counts, strict=True)
-            if count < least
-        )
-        raise ValueError(
-            f"every class of the target needs at least {least} rows; too few have: {rare}. Merge"
-            " rare classes or leave their rows out"
-        )
-    if labels and min(labels) < data.classes.size:
-        raise ValueError(
-            f"labels must be at least the number of classes, {data.classes.size}. Got"
-            f" {min(labels)}."
-        )
-    if not 0 <= smallest_gain < np.inf:
-        raise ValueError(f"smallest_gain must be a number from 0 on. Got {smallest_gain!r}.")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1. Got {confidence!r}.")
-    if score not in ("auto", *DECIDING):
-        raise ValueError(f"score must be 'auto' or one of {DECIDING}. Got {score!r}.")
-
-
-def _least(n_splits: int, payoff: Payoff | None) -> int:
-    """Rows that every class must have."""
-    # Alarms need an inner cross-validation within the training rows.
-    return n_splits if payoff is None else max(n_splits, 6)
-
-
-def _positive(data: Data, payoff: Payoff | None) -> int | None:
-    """Position of the class that F1 (of two) and alarms are about."""
-    if payoff is not None and payoff.positive is not None:
-        names = [str(name) for name in data.classes]
-        if payoff.positive not in names:
-            raise ValueError(
-                f"the target has no class {payoff.positive!r}; there are {', '.join(names)}"
-            )
-        return names.index(payoff.positive)
-    counts = np.bincount(data.y)
-    if payoff is not None and (len(counts) > 2 or counts[0] == counts[1]):
-        raise ValueError(
-            "with more than two classes, or as many rows of both, it must be said which one alarms"
-            " are for"
-        )
-    if len(counts) == 2:
-        return int(np.argmin(counts))
-    return None
-
-
-def _studied(
-    data: Data, tasks: Sequence[Task], folder: str | os.PathLike[str] | None, n_jobs: int | None
-) -> Iterator[dict[str, Any]]:
-    """The folds in order, those that a folder holds taken from there."""
-    parallel = Parallel(n_jobs=min(len(tasks), effective_n_jobs(n_jobs)), return_as="generator")
-    if folder is None:
-        yield from parallel(delayed(study_fold)(data, task) for task in tasks)
-        return
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    yield from parallel(delayed(_kept_fold)(data, task, folder) for task in tasks)
-
-
-def _kept_fold(data: Data, task: Task, folder: Path) -> dict[str, Any]:
-    """A fold from its file; or studied, and then kept there."""
-    file = folder / f"fold-{_fingerprint(data, task)}.json"
-    if file.is_file():
-        with suppress(ValueError):  # a damaged one is studied anew
-            return json.loads(file.read_bytes())
-    encoder = clone(task.encoder)
-    if encoder.checkpoint is None:
-        encoder.set_params(checkpoint=str(folder / "checkpoints"))
-    fold = study_fold(data, replace(task, encoder=encoder))
-    write_atomically(file, json.dumps(fold).encode())
-    return fold
-
-
-def _fingerprint(data: Data, task: Task) -> str:
-    """The same for the same fold of the same study, in whatever process."""
-    arrays = {"train": task.train, "test": task.test, "y": data.y}
-    arrays |= {f"X {name}": data.column(place) for place, name in enumerate(data.names)}
-    parameters = sorted(task.encoder.get_params().items())
-    asked = {field.name: getattr(task, field.name) for field in fields(task)}
-    plain = {name: value for name, value in asked.items() if name not in ("encoder", *arrays)}
-    digest = sha256(repr([plain, parameters, __version__]).encode())
-    for name, array in arrays.items():
-        digest.update(name.encode())
-        # Of an array of objects, the bytes would be addresses.
-        digest.update(np.asarray(array, dtype=str).tobytes())
-    return digest.hexdigest()[:32]
-
-
-def _over(records: Sequence[dict[str, Any]], key: str) -> FoldValues:
-    return FoldValues(tuple(record[key] for record in records))
-
-
-def _scores(folds, settings):
-    figures = [
-        field.name
-        for field in fields(Scores)
-        if field.name not in ("features", "classifier", "labels")
-    ]
-    found = []
-    for labels in (*settings.labels, "all"):
-        for features in FEATURES:
-            for classifier in CLASSIFIERS:
-                here = [
-                    fold["features"][features]["scores"][classifier][str(labels)] for fold in folds
-                ]
-                over = {name: _over(here, name) for name in figures}
-                found.append(
-                    Scores(features=features, classifier=classifier, labels=labels, **over)
-                )
-    return tuple(found)
-
-
-def _damage(folds):
-    found = []
-    for features in FEATURES:
-        measured = [fold["features"][features]["damage"] for fold in folds]
-        for same in zip(*measured, strict=True):
-            first = same[0]
-            found.append(
-                Damage(
-                    features,
-                    first["classifier"],
-                    first["kind"],
-                    first["share"],
-                    _over(same, "score"),
-                )
-            )
-    return tuple(found)
-
-
-def _costs(folds):
-    found = []
-    for features in FEATURES:
-        here = [fold["features"][features] for fold in folds]
-        classify = {
-            name: _over([one["classify_seconds"] for one in here], name) for name in CLASSIFIERS
-        }
-        names = ("n_features", "fit_seconds", "million_seconds")
-        over = {name: _over(here, name) for name in names}
-        found.append(Cost(features, **over, classify_seconds=classify))
-    return tuple(found)
-
-
-def _value(folds, data, positive, payoff, settings):
-    if payoff is None:
-        return None
-    worths = []
-    for features in FEATURES:
-        for classifier in CLASSIFIERS:
-            here = [fold["features"][features]["worth"][classifier] for fold in folds]
-            names = ("per_thousand", "alarms", "precision", "recall")
-            worths.append(
-                Worth(features, classifier, **{name: _over(here, name) for name in names})
-            )
-    places = sorted(range(len(worths)), key=lambda place: -worths[place].per_thousand.mean)
-    ours = next(place for place in places if worths[place].features == "encoder")
-    other = next(place for place in places if worths[place].features != "encoder")
-    differences = np.subtract(worths[ours].per_thousand.values, worths[other].per_thousand.values)
-    is_positive = data.y == positive
-    return Value(
-        positive=str(data.classes[positive]),
-        gain=payoff.gain,
-        cost=payoff.cost,
-        currency=payoff.currency,
-        always=payoff.per_thousand(np.ones_like(is_positive), is_positive),
-        worths=tuple(worths),
-        best=ours,
-        reference=other,
-        difference=corrected_interval(differences, 1 / settings.n_splits, settings.confidence),
-    )
-
-
-def _learned(folds, encoder):
-    found = [fold["encoder"] for fold in folds]
-    # Layer sizes may differ from fold to fold: told is of the layers that all have.
-    depth = min(len(one["layers"]) for one in found)
-    return Encoder(
-        parameters=" ".join(repr(encoder).split()),
-        layer_sizes=tuple(tuple(one["layer_sizes"]) for one in found),
-        elbo=_over(found, "elbo"),
-        epochs=_over(found, "epochs"),
-        layers=tuple(
-            Layer(
-                found[0]["layers"][index]["layer"],
-                **{
-                    key: _over([one["layers"][index] for one in found], key)
-                    for key in ("units", "used", "zero_share")
-                },
-            )
-            for index in range(depth)
-        ),
-    )
-
-
-def _summary(data, n_given, positive, leaks):
-    missing = data.missing()
-    counts = np.bincount(data.y)
-    columns = range(len(data.names))
-    return DataSummary(
-        n_rows=n_given,
-        n_columns=len(data.names) + len(data.set_aside),
-        n_studied=data.y.size,
-        n_numeric=int(np.sum(~data.categorical)),
-        n_categorical=int(np.sum(data.categorical)),
-        missing_share=float(missing.mean()),
-        n_incomplete=int(missing.any(axis=0).sum()),
-        constant=tuple(data.names[place] for place in columns if is_constant(data.column(place))),
-        set_aside=data.set_aside,
-        class_counts={
-            str(name): int(count) for name, count in zip(data.classes, counts, strict=True)
-        },
-        positive=None if positive is None else str(data.classes[positive]),
-        leaks=leaks,
-    )
-
-
-def _versions() -> dict[str, str]:
-    packages = {name: version(name) for name in ("scikit-learn", "torch", "numpy", "scipy")}
-    return {"skrgvae": __version__, "python": platform.python_version(), **packages}
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")  # on Linux, where platform.processor() may be empty
-    lines = information.read_text().splitlines() if information.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

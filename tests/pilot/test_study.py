@@ -13,7 +13,7 @@ from skrgvae import HierarchicalSparseEncoder
 from skrgvae.pilot import Payoff, fold, run_pilot
 from skrgvae.pilot.classifiers import fit_classifier
 from skrgvae.pilot.data import check_data, damaged
-from skrgvae.pilot.fold import draw_stratified
+from skrgvae.pilot.draws import draw_stratified
 from skrgvae.pilot.intervals import corrected_interval
 from skrgvae.pilot.leaks import _BY_CHANCE, _pure_values, find_leaks
 from skrgvae.pilot.records import Interval
@@ -93,7 +93,7 @@ def test_a_study_goes_on_from_its_folder(table, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return study_fold(data, task)
 
-    monkeypatch.setattr("skrgvae.pilot.study.study_fold", stopped)
+    monkeypatch.setattr("skrgvae.pilot.kept_folds.study_fold", stopped)
     with pytest.raises(KeyboardInterrupt):
         run_pilot(*table, **options)
     again = run_pilot(*table, **options)
