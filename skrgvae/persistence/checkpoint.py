@@ -34,7 +34,7 @@ def fingerprint(
 
     Parameters
     ----------
-    parameters : mapping of str to values of JSON, sequences, mappings and numpy's kinds of them
+    parameters : mapping of str to values of JSON, sequences, mappings and kinds of arrays
     arrays : mapping of str to ndarray
     sources : mapping of str to Source or None
         Rows; None: there are none of that name.
@@ -143,8 +143,8 @@ def _plain(value: Any) -> Any:
     """A value as JSON has it, the same for equal sequences and for mappings in any order."""
     if isinstance(value, Mapping):
         return sorted(([_plain(k), _plain(v)] for k, v in value.items()), key=repr)
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+    if hasattr(value, "__array__"):  # of numpy, or a Series, whose repr leaves entries out
+        return _plain(np.asarray(value).tolist())
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     if value is None or isinstance(value, str | bool | int | float):

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
-from hashlib import sha256
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sklearn
 from joblib import effective_n_jobs
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrgvae import __version__
 from skrgvae.persistence.atomic import write_atomically
 from skrgvae.pilot.data import Data
 from skrgvae.pilot.fold import Task, study_fold
+
+# What changes no figure of a fold: settings of the split and of the verdict, and parameters of the
+# encoder that a fold sets itself, or that have nothing to do with what the encoder learns.
+_SETTINGS_OF_NO_FOLD = {"n_splits", "n_repeats", "smallest_gain", "confidence"}
+_PARAMETERS_OF_NO_FOLD = {"checkpoint", "random_state", "sparse_output", "verbose"}
 
 
 def studied_folds(
@@ -31,7 +37,7 @@ def studied_folds(
     ----------
     data : Data
     tasks : sequence of Task
-        Of one study: they differ in their rows, seeds and in whether they describe units.
+        Of one study: they differ in their rows and seeds, and in whether they describe units.
     folder : str, path-like or None
         None: nothing is kept.
     n_jobs : int or None
@@ -43,33 +49,74 @@ def studied_folds(
         return
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    yield from parallel(delayed(_kept_fold)(data, task, folder) for task in tasks)
+    study = _key_of_study(data, tasks[0])
+    yield from parallel(
+        delayed(_kept_fold)(data, task, folder, _key_of_fold(study, task)) for task in tasks
+    )
 
 
-def _kept_fold(data: Data, task: Task, folder: Path) -> dict[str, Any]:
-    """A fold from its file; or studied, and then kept there."""
-    file = folder / f"fold-{_fingerprint(data, task)}.json"
-    if file.is_file():
-        with suppress(ValueError):  # a damaged one is studied anew
-            return json.loads(file.read_bytes())
-    encoder = clone(task.encoder)
-    if encoder.checkpoint is None:
-        encoder.set_params(checkpoint=str(folder / "checkpoints"))
-    fold = study_fold(data, replace(task, encoder=encoder))
-    write_atomically(file, json.dumps(fold).encode())
+def _kept_fold(data: Data, task: Task, folder: Path, key: str) -> dict[str, Any]:
+    """A fold from its file; or studied, and then kept there in the place of its checkpoints."""
+    file, checkpoints = folder / f"fold-{key}.json", folder / f"checkpoints-{key}"
+    fold = _read(file)
+    if fold is None:
+        encoder = clone(task.encoder)
+        if encoder.checkpoint is None:
+            encoder.set_params(checkpoint=str(checkpoints))
+        fold = study_fold(data, replace(task, encoder=encoder))
+        write_atomically(file, json.dumps(fold).encode())
+    # Also where the file is there already: its writer may have been stopped before this line.
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return fold
 
 
-def _fingerprint(data: Data, task: Task) -> str:
-    """The same for the same fold of the same study, in whatever process."""
-    arrays = {"train": task.train, "test": task.test, "y": data.y}
-    arrays |= {f"X {name}": data.column(place) for place, name in enumerate(data.names)}
-    parameters = sorted(task.encoder.get_params().items())
-    asked = {field.name: getattr(task, field.name) for field in fields(task)}
-    plain = {name: value for name, value in asked.items() if name not in ("encoder", *arrays)}
-    digest = sha256(repr([plain, parameters, __version__]).encode())
-    for name, array in arrays.items():
-        digest.update(name.encode())
-        # Of an array of objects, the bytes would be addresses.
-        digest.update(np.asarray(array, dtype=str).tobytes())
-    return digest.hexdigest()[:32]
+def _read(file: Path) -> dict[str, Any] | None:
+    """A fold that is kept; None where there is none, or a damaged one, to be studied anew."""
+    with suppress(FileNotFoundError, ValueError):
+        return json.loads(file.read_bytes())
+    return None
+
+
+def _key_of_study(data: Data, task: Task) -> str:
+    """The same for what all folds of a study share, in whatever process."""
+    from skrgvae.persistence.checkpoint import fingerprint  # takes torch, which takes seconds
+
+    encoder = task.encoder
+    arrays, categories = _columns(data)
+    asked = {
+        "encoder": [type(encoder).__module__, type(encoder).__qualname__],
+        "parameters": _without(encoder.get_params(deep=False), _PARAMETERS_OF_NO_FOLD),
+        "settings": _without(asdict(task.settings), _SETTINGS_OF_NO_FOLD),
+        "positive": task.positive,
+        "payoff": None if task.payoff is None else [task.payoff.gain, task.payoff.cost],
+        "names": data.names,
+        "categories": categories,
+        "scikit-learn": sklearn.__version__,
+    }
+    return fingerprint(asked, {"y": data.y, **arrays}, {})
+
+
+def _key_of_fold(study: str, task: Task) -> str:
+    from skrgvae.persistence.checkpoint import fingerprint
+
+    asked = {"study": study, "seed": task.seed, "describe_units": task.describe_units}
+    return fingerprint(asked, {"train": task.train, "test": task.test}, {})
+
+
+def _columns(data: Data) -> tuple[dict[str, NDArray], list[list[Any]]]:
+    """The cells as numbers, and the categories that some of them stand for.
+
+    A missing cell is NaN, or -1 as the code of a category: no text is the same.
+    """
+    if not hasattr(data.X, "iloc"):
+        return {"numbers": data.X}, []
+    numbers, coded = data.X.loc[:, ~data.categorical], data.X.loc[:, data.categorical]
+    codes = [column.cat.codes.to_numpy() for _, column in coded.items()]
+    arrays = {"numbers": numbers.to_numpy(np.float64), "categorical": data.categorical}
+    if codes:
+        arrays["codes"] = np.column_stack(codes)
+    return arrays, [column.cat.categories.tolist() for _, column in coded.items()]
+
+
+def _without(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}

@@ -102,8 +102,8 @@ def run_pilot(
     n_splits, n_repeats : int, default=5 and 2
         Folds of the cross-validation, and how often it is done.
     folder : str or path-like, default=None
-        Where finished folds are kept, and the encoders' checkpoints. The same study started again
-        with it goes on from there.
+        Where finished folds are kept, and the checkpoints of the encoders that others train. The
+        same study started again with it goes on from there; it must not run twice at a time.
     random_state : int, RandomState instance or None, default=None
         Determines the folds, the labelled rows and the encoder's seeds. To go on from a folder it
         must be an integer.

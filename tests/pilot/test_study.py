@@ -7,10 +7,10 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.metrics import brier_score_loss
-from small_study import FAST, small_encoder
+from small_study import FAST, figures, small_encoder
 
 from skrgvae import HierarchicalSparseEncoder
-from skrgvae.pilot import Payoff, fold, run_pilot
+from skrgvae.pilot import Payoff, run_pilot
 from skrgvae.pilot.classifiers import fit_classifier
 from skrgvae.pilot.data import check_data, damaged
 from skrgvae.pilot.draws import draw_stratified
@@ -20,13 +20,6 @@ from skrgvae.pilot.records import Interval
 from skrgvae.pilot.scores import brier_score, calibration_error
 from skrgvae.pilot.verdict import decide
 from skrgvae.pilot.worth import best_threshold
-
-
-def figures(result):
-    """Everything that does not depend on the clock."""
-    record = result.to_dict()
-    del record["seconds"], record["costs"]
-    return record
 
 
 def test_every_combination_is_scored(result):
@@ -83,25 +76,6 @@ def test_test_rows_and_labels_stay_out_of_the_encoders_sight(table, monkeypatch)
     assert "serial" not in first
 
 
-def test_a_study_goes_on_from_its_folder(table, tmp_path, monkeypatch):
-    options = {"encoder": small_encoder(), "folder": tmp_path, "random_state": 0, **FAST}
-    study_fold, calls = fold.study_fold, []
-
-    def stopped(data, task):
-        calls.append(task.seed)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return study_fold(data, task)
-
-    monkeypatch.setattr("skrgvae.pilot.kept_folds.study_fold", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        run_pilot(*table, **options)
-    again = run_pilot(*table, **options)
-    assert len(calls) == 3  # the first fold was not studied again
-    without = run_pilot(*table, **{**options, "folder": None})
-    assert figures(again) == figures(without)
-
-
 def test_an_encoder_of_some_layers_with_sparse_output(table):
     options = {"random_state": 0, **FAST}
     dense, sparse = (
@@ -125,28 +99,6 @@ def test_search_chooses_sizes_in_every_fold(table):
     result = run_pilot(*table, encoder=encoder, search=True, random_state=0, **FAST)
     widths = {sizes[0] for sizes in result.encoder.layer_sizes}
     assert widths <= {12, 24, 48}
-
-
-def test_a_search_goes_on_from_its_folder(table, tmp_path, monkeypatch):
-    encoder = HierarchicalSparseEncoder(max_iter=3)
-    options = {"encoder": encoder, "search": True, "random_state": 0, **FAST}
-    fit, calls = HierarchicalSparseEncoder.fit, []
-
-    def stopped(self, X, y=None, **parameters):
-        calls.append(self.layer_sizes)
-        if len(calls) == 6:
-            raise KeyboardInterrupt
-        return fit(self, X, y, **parameters)
-
-    monkeypatch.setattr(HierarchicalSparseEncoder, "fit", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        run_pilot(*table, folder=tmp_path, **options)
-    done = {file: file.stat().st_mtime_ns for file in (tmp_path / "checkpoints").iterdir()}
-    assert len(done) == 5
-    again = run_pilot(*table, folder=tmp_path, **options)
-    # The trainings that were finished were loaded, and their files not written again.
-    assert {file: file.stat().st_mtime_ns for file in done} == done
-    assert figures(again) == figures(run_pilot(*table, **options))
 
 
 def test_many_classes_and_arrays():
