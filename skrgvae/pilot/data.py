@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -85,13 +86,13 @@ def check_data(X: Any, y: Any, feature_names: Sequence[str] | None = None) -> Da
     y : array-like of shape (n_rows,)
         Class labels.
     feature_names : sequence of str, default=None
-        Of the columns of an array; None: their positions.
+        Of the columns of an array, all different; None: their positions.
 
     Raises
     ------
     ValueError
         If there is nothing to compare: a single class, or no column that varies; if a label is
-        missing.
+        missing; if `feature_names` doesn't fit the columns.
     """
     y = column_or_1d(y)
     if any(map(is_missing, y.tolist())):
@@ -110,11 +111,26 @@ def check_data(X: Any, y: Any, feature_names: Sequence[str] | None = None) -> Da
         names = [str(name) for name in X.columns]
     else:
         categorical, set_aside = np.zeros(X.shape[1], dtype=bool), ()
-        names = [str(name) for name in feature_names or range(X.shape[1])]
+        names = _names(feature_names, X.shape[1])
     data = Data(X, codes, classes, names, categorical, set_aside)
     if all(is_constant(data.column(position)) for position in range(len(names))):
         raise ValueError("every column of X is constant: there is nothing to learn from")
     return data
+
+
+def _names(feature_names: Sequence[str] | None, n_columns: int) -> list[str]:
+    """Names of an array's columns."""
+    names = [str(name) for name in (range(n_columns) if feature_names is None else feature_names)]
+    if len(names) != n_columns:
+        raise ValueError(
+            f"feature_names must name the {n_columns} columns of X. Got {len(names)} names."
+        )
+    ((name, times),) = Counter(names).most_common(1)
+    if times > 1:
+        raise ValueError(
+            f"feature_names must be {n_columns} different names. Got {times} times {name!r}."
+        )
+    return names
 
 
 def is_constant(column: Any) -> bool:

@@ -76,7 +76,7 @@ def run_pilot(
     y : array-like of shape (n_samples,)
         Class labels; every class needs at least `n_splits` rows.
     feature_names : sequence of str, default=None
-        Of the columns of an array; None: their positions. A data frame has its own.
+        Of the columns of an array, all different; None: their positions. A data frame has its own.
     quick : bool, default=False
         A first look: at most 10,000 rows, drawn in proportion to the classes (with the rows of the
         rarest that folds need), and about 1,000

@@ -142,6 +142,19 @@ def test_what_can_not_be_compared_is_refused(table, change, options, message):
         run_pilot(X, y, encoder=small_encoder(), **{**FAST, **options})
 
 
+@pytest.mark.parametrize("kind", [tuple, np.array, pd.Index])
+def test_names_of_an_arrays_columns(table, kind):
+    X, y = table
+    numbers = X[["heat", "force", "noise"]].to_numpy()
+    data = check_data(numbers, y, kind(["a", "b", "c"]))
+    assert data.names == ["a", "b", "c"]
+    with pytest.raises(ValueError, match=r"feature_names must name the 3 columns of X. Got 2"):
+        check_data(numbers, y, kind(["a", "b"]))
+    with pytest.raises(ValueError, match=r"must be 3 different names. Got 2 times 'b'"):
+        check_data(numbers, y, kind(["a", "b", "b"]))
+    assert check_data(numbers, y).names == ["0", "1", "2"]
+
+
 # Parts
 
 
