@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -12,22 +14,18 @@ from skrgvae.pilot.worth import Payoff
 
 
 def check_parameters(
-    data: Data,
     labels: Sequence[int],
     score: str,
     smallest_gain: float,
     confidence: float,
     n_splits: int,
     n_repeats: int,
-    payoff: Payoff | None,
 ) -> None:
-    """Refuse what the data can't give.
+    """Refuse what no table could give.
 
     Parameters
     ----------
-    data : Data
-        The rows that are studied.
-    labels, score, smallest_gain, confidence, n_splits, n_repeats, payoff
+    labels, score, smallest_gain, confidence, n_splits, n_repeats
         As for `run_pilot`.
 
     Raises
@@ -35,11 +33,36 @@ def check_parameters(
     ValueError
         Which names the parameter.
     """
+    for name, value, least in (("n_splits", n_splits, 2), ("n_repeats", n_repeats, 1)):
+        if not _is_whole(value) or value < least:
+            raise ValueError(f"{name} must be an integer and at least {least}. Got {value!r}.")
+    for size in labels:
+        if not _is_whole(size):
+            raise ValueError(f"The entries of labels must be integers. Got {size!r}.")
+    if not 0 <= smallest_gain < np.inf:
+        raise ValueError(f"smallest_gain must be a number from 0 on. Got {smallest_gain!r}.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be between 0 and 1. Got {confidence!r}.")
+    if score not in ("auto", *DECIDING):
+        raise ValueError(f"score must be 'auto' or one of {DECIDING}. Got {score!r}.")
+
+
+def check_classes(data: Data, labels: Sequence[int], n_splits: int, payoff: Payoff | None) -> None:
+    """Refuse what the classes have too few rows for, or are too many for.
+
+    Parameters
+    ----------
+    data : Data
+        The rows that are studied.
+    labels, n_splits, payoff
+        As for `run_pilot`.
+
+    Raises
+    ------
+    ValueError
+        Which names the classes, or the parameter.
+    """
     counts = np.bincount(data.y)
-    if n_splits < 2:
-        raise ValueError(f"n_splits must be at least 2. Got {n_splits}.")
-    if n_repeats < 1:
-        raise ValueError(f"n_repeats must be at least 1. Got {n_repeats}.")
     least = least_rows(n_splits, payoff)
     if counts.min() < least:
         rare = ", ".join(
@@ -51,17 +74,11 @@ def check_parameters(
             f"every class of the target needs at least {least} rows; too few have: {rare}. Merge"
             " rare classes or leave their rows out"
         )
-    if labels and min(labels) < data.classes.size:
+    fewest = min(labels, default=data.classes.size)
+    if fewest < data.classes.size:
         raise ValueError(
-            f"labels must be at least the number of classes, {data.classes.size}. Got"
-            f" {min(labels)}."
+            f"labels must be at least the number of classes, {data.classes.size}. Got {fewest}."
         )
-    if not 0 <= smallest_gain < np.inf:
-        raise ValueError(f"smallest_gain must be a number from 0 on. Got {smallest_gain!r}.")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1. Got {confidence!r}.")
-    if score not in ("auto", *DECIDING):
-        raise ValueError(f"score must be 'auto' or one of {DECIDING}. Got {score!r}.")
 
 
 def least_rows(n_splits: int, payoff: Payoff | None) -> int:
@@ -105,3 +122,7 @@ def positive_class(data: Data, payoff: Payoff | None) -> int | None:
     if len(counts) == 2:
         return int(np.argmin(counts))
     return None
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -12,7 +12,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.utils import check_random_state
 
 from skrgvae.estimator import HierarchicalSparseEncoder
-from skrgvae.pilot.checks import check_parameters, least_rows, positive_class
+from skrgvae.pilot.checks import check_classes, check_parameters, least_rows, positive_class
 from skrgvae.pilot.data import check_data
 from skrgvae.pilot.draws import draw_stratified
 from skrgvae.pilot.fold import Task
@@ -87,7 +87,7 @@ def run_pilot(
     labels : sequence of int, default=(100, 1000)
         Numbers of labelled rows to compare at, beside all. They are drawn from a fold's training
         rows in proportion to the classes, but at least one of every class, up to three times.
-        Those that leave no training row unlabelled are left out.
+        Those that leave no training row unlabelled are left out, and equal ones are one.
     score : {"auto", "auc", "f1", "balanced_accuracy"}, default="auto"
         What decides. "auto": the area under the ROC curve for two classes, the mean F1 for more.
     smallest_gain : float, default=0.01
@@ -137,6 +137,7 @@ def run_pilot(
     True
     """
     started = perf_counter()
+    check_parameters(labels, score, smallest_gain, confidence, n_splits, n_repeats)
     data = check_data(X, y, feature_names)
     rng = check_random_state(random_state)
     split_seed, draw_seed, *fold_seeds = rng.randint(
@@ -148,7 +149,7 @@ def run_pilot(
         drawn = draw_stratified(data.y, _QUICK_ROWS, rng_of_draw, least_rows(n_splits, payoff))
         data = data.drawn(np.sort(drawn))
     positive = positive_class(data, payoff)
-    check_parameters(data, labels, score, smallest_gain, confidence, n_splits, n_repeats, payoff)
+    check_classes(data, labels, n_splits, payoff)
     encoder = _encoder(encoder, quick, data.y.size)
     n_train = int(data.y.size * (1 - 1 / n_splits))
     settings = Settings(
@@ -156,7 +157,7 @@ def run_pilot(
         search=search,
         n_splits=n_splits,
         n_repeats=n_repeats,
-        labels=tuple(sorted(size for size in labels if size < n_train)),
+        labels=tuple(sorted({int(size) for size in labels if size < n_train})),
         score=("auc" if data.classes.size == 2 else "f1") if score == "auto" else score,
         smallest_gain=float(smallest_gain),
         confidence=float(confidence),

@@ -117,8 +117,23 @@ def test_many_classes_and_arrays():
         (lambda X, y: (X, np.where(np.arange(160) < 1, "odd", y)), {}, r"few have: odd \(1\)"),
         (lambda X, y: (X, np.repeat("one", 160)), {}, "a single class, one"),
         (lambda X, y: (X, y), {"labels": (1,)}, "labels must be at least .* 2. Got 1"),
-        (lambda X, y: (X, y), {"n_splits": 1}, "n_splits must be at least 2. Got 1"),
-        (lambda X, y: (X, y), {"n_repeats": 0}, "n_repeats must be at least 1. Got 0"),
+        (lambda X, y: (X, y), {"labels": np.array([9, 1])}, "number of classes, 2. Got 1"),
+        (lambda X, y: (X, y), {"labels": (20.0,)}, "entries of labels must be integers. Got 20.0"),
+        *(
+            (
+                lambda X, y: (X, y),
+                {name: value},
+                f"{name} must be an integer and at least {least}. Got {value!r}",
+            )
+            for name, value, least in [
+                ("n_splits", 1, 2),
+                ("n_splits", -1, 2),
+                ("n_splits", 2.0, 2),
+                ("n_splits", True, 2),
+                ("n_repeats", 0, 1),
+                ("n_repeats", "2", 1),
+            ]
+        ),
         (lambda X, y: (X, y), {"score": "luck"}, "score must be 'auto' or one of"),
         (lambda X, y: (X, y), {"payoff": Payoff(1, 1, "lost")}, "no class 'lost'"),
         (lambda X, y: (X, np.repeat(["a", "b"], 80)), {"payoff": Payoff(1, 1)}, "as many rows"),
@@ -153,6 +168,13 @@ def test_names_of_an_arrays_columns(table, kind):
     with pytest.raises(ValueError, match=r"must be 3 different names. Got 2 times 'b'"):
         check_data(numbers, y, kind(["a", "b", "b"]))
     assert check_data(numbers, y).names == ["0", "1", "2"]
+
+
+def test_equal_numbers_of_labels_are_one(table, result):
+    options = {"encoder": small_encoder(), "payoff": Payoff(50, 5, currency="EUR"), **FAST}
+    twice = run_pilot(*table, random_state=0, **{**options, "labels": (20, 20)})
+    assert twice.settings == result.settings
+    assert twice.verdict == result.verdict
 
 
 # Parts
