@@ -41,9 +41,11 @@ def candidate_sizes(suggested: tuple[int, ...]) -> list[tuple[int, ...]]:
 def with_searched_sizes(encoder: Any, data: Data, train: NDArray[np.intp], seed: int) -> Any:
     """The encoder with the layer sizes that serve a linear classifier best.
 
-    Successive halving: all candidates with a ninth of the epochs that a short training has by
-    default, the better third of them with a third. They are judged by the AUC of a logistic
-    regression, in a cross-validation within the training rows.
+    Successive halving: all candidates with a ninth of the epochs, the better third of them with a
+    third. The epochs are the encoder's `max_iter`, or those of the default for a training without
+    hidden layers. Candidates are judged by the AUC of a logistic regression, in a cross-validation
+    within the training rows. They have hidden layers where the encoder gives their widths: "auto"
+    stands for none here.
 
     Parameters
     ----------
@@ -66,7 +68,8 @@ def with_searched_sizes(encoder: Any, data: Data, train: NDArray[np.intp], seed:
     suggested = suggest_layer_sizes(X)
     asked = encoder.max_iter, encoder.batch_size
     epochs = resolve_max_iter(*asked, SEARCHING, n_rows, n_columns, sum(suggested))
-    # So few epochs are too short for hidden layers: no round of the search is to have them.
+    # So few epochs are too short for hidden layers: no round of the search is to have them unless
+    # their widths are given.
     hidden = given(encoder.hidden_layer_sizes, None)
     pipeline = make_pipeline(
         clone(encoder).set_params(hidden_layer_sizes=hidden),

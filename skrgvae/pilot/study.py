@@ -33,7 +33,8 @@ from skrgvae.pilot.verdict import judge
 from skrgvae.pilot.worth import Payoff
 from skrgvae.recipe import SEARCHING
 
-# The quick look: some 1,000 steps of training, and rows that leave time for the classifiers.
+# The quick look: a training that would take so many steps on all rows studied (a fold trains on a
+# part of them), and rows that leave time for the classifiers.
 _QUICK_STEPS, _MOST_EPOCHS = 1000, 200
 _QUICK_ROWS = 10_000
 
@@ -79,8 +80,8 @@ def run_pilot(
         Of the columns of an array, all different; None: their positions. A data frame has its own.
     quick : bool, default=False
         A first look: at most 10,000 rows, drawn in proportion to the classes (with the rows of the
-        rarest that folds need), and about 1,000
-        steps of training.
+        rarest that folds need), gradient boosting cut short, and, where `encoder` is None, a short
+        training.
     search : bool, default=False
         Whether every fold first searches the encoder's layer sizes, by successive halving within
         its training rows.
@@ -98,12 +99,13 @@ def run_pilot(
         Gain and cost of alarms in money.
     encoder : HierarchicalSparseEncoder, default=None
         Cloned for every fold and given the fold's seed. None: one with default parameters; for a
-        quick look one with automatic layer sizes and a short training.
+        quick look one with automatic layer sizes and a training of some 800 steps on the rows of
+        four folds of five, in at most 200 epochs.
     n_splits, n_repeats : int, default=5 and 2
         Folds of the cross-validation, and how often it is done.
     folder : str or path-like, default=None
-        Where finished folds are kept, and the checkpoints of the encoders that others train. The
-        same study started again with it goes on from there; it must not run twice at a time.
+        Where finished folds are kept, and the checkpoints of the others. The same study started
+        again with it goes on from there; it must not run twice at a time.
     random_state : int, RandomState instance or None, default=None
         Determines the folds, the labelled rows and the encoder's seeds. To go on from a folder it
         must be an integer.
