@@ -42,7 +42,7 @@ class Planner:
     Parameters
     ----------
     parameters : mapping of str to object
-        Those of the encoder.
+        Those of the encoder; other entries are not looked at.
     columns : Columns
     names : sequence of str or None
         Of the columns, where they have names.
@@ -82,8 +82,7 @@ class Planner:
         """The network over the columns of an earlier call."""
         before = previous.architecture
         families = self._families(np.array(before.families))
-        shape = families, before.n_categories, before.marked
-        return self._architecture(summary, previous, *shape)
+        return self._architecture(summary, previous, families, before.n_categories, before.marked)
 
     def plan(
         self, architecture: Architecture, n_rows: int, *, warm: bool, stops: bool = False
