@@ -202,6 +202,30 @@ def test_bad_tables_to_stop_on(X, name):
     assert unchanged(estimator, before)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("likelihood", ["gaussian", "student_t"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_numbers_near_the_largest_float(X, likelihood, method):
+    for rows in (np.where(X > 0, 1.7e308, -1.7e308), np.where(X > 1, np.finfo(float).max, X)):
+        estimator = encoder(likelihood=likelihood)
+        before = state(estimator)
+        with pytest.raises(ValueError, match=r"Column 0: .* values from -1e\+307 to 1e\+307"):
+            getattr(estimator, method)(rows)
+        assert unchanged(estimator, before)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("likelihood", ["gaussian", "student_t"])
+@pytest.mark.parametrize("usual", [1e-10, 1.0, 1e307])
+def test_the_largest_numbers_that_are_taken(X, tmp_path, likelihood, usual):
+    rows = usual * np.tanh(X)
+    rows[::20], rows[1::20], rows[5:9, 1] = 1e307, -1e307, np.nan
+    estimator = encoder(likelihood=likelihood).fit(rows)
+    estimator.save(tmp_path / "model")
+    assert np.isfinite(estimator.impute(rows)).all()
+    assert np.isfinite(estimator.transform(10 * rows)).all()
+
+
 @pytest.mark.parametrize("n_columns", [2, 4])
 @pytest.mark.parametrize("method", ["transform", "score", "score_samples", "unit_summary"])
 def test_another_number_of_columns(X, fitted, method, n_columns):

@@ -25,6 +25,9 @@ MOST_PERCENTILES = 4.0
 OUTER = (0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 0.995)
 MOST_STEP = 2.5
 
+# Distances end here, far beyond all that is told apart: differences and multiples of them exist.
+MOST_DISTANCE = 1e150
+
 
 def bends(summary: Summary) -> dict[int, tuple[float, float, float, float]]:
     """loc, spread, bent_loc and bent_spread of the columns that are bent, by position."""
@@ -32,9 +35,9 @@ def bends(summary: Summary) -> dict[int, tuple[float, float, float, float]]:
     width = np.where(summary.spread > 0, width, 1.0)
     standard = np.where(summary.spread > 0, summary.spread, np.inf)
     ends = np.stack([summary.low, summary.high])
-    with np.errstate(over="ignore"):  # an infinite distance is a long one
-        furthest = np.abs((ends - centre) / width).max(axis=0)
-        distances = np.abs((summary.rows - centre) / width)
+    with np.errstate(over="ignore"):
+        furthest = np.abs((ends - centre) / width).max(axis=0).clip(max=MOST_DISTANCE)
+        distances = np.abs((summary.rows - centre) / width).clip(max=MOST_DISTANCE)
         reach = np.abs((ends - summary.mean) / standard).max(axis=0)
     found = {}
     for j in np.flatnonzero((summary.spread > 0) & (furthest > MOST_WIDTHS)):

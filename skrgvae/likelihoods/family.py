@@ -20,6 +20,11 @@ DTYPE = torch.float32
 # columns of a wide table, stay far inside float32.
 LARGEST = 1e15
 
+# Numbers of training rows lie no further from 0. Units and ends made from them are at most ten
+# times as large, and so still floats: of Student-t columns those of the robust widths, and the
+# ends of what counts beyond these.
+FURTHEST = 1e307
+
 
 class Observed(NamedTuple):
     """Entries of a table as the network sees them, (n_rows, n_columns) each.
@@ -187,6 +192,14 @@ class Family(nn.Module):
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw x given the outputs, in data units, shape (..., n_columns)."""
         raise NotImplementedError
+
+
+def too_far_out(summary: Summary, column: int) -> str | None:
+    """The refusal of numbers of which the units would be no floats, or None."""
+    furthest = max(summary.low[column], summary.high[column], key=abs)
+    if abs(furthest) <= FURTHEST or not summary.n_known[column]:
+        return None
+    return f"values from {-FURTHEST:g} to {FURTHEST:g}, but there is {furthest:g} among them"
 
 
 def summary_of_coordinates(family: Family, summary: Summary) -> Summary:

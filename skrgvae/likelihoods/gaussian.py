@@ -22,6 +22,7 @@ from skrgvae.likelihoods.family import (
     blank,
     first_scale,
     softplus_parameter,
+    too_far_out,
     widen,
     within_reach,
 )
@@ -85,6 +86,10 @@ class Gaussian(Family):
         self.register_buffer("varies", torch.ones(n_columns, dtype=torch.bool))
         # The scale starts at the column's own spread.
         self.raw_scale = softplus_parameter(n_columns, 1.0)
+
+    @classmethod
+    def refusal(cls, summary: Summary, column: int) -> str | None:
+        return too_far_out(summary, column)
 
     def set_statistics(self, summary: Summary) -> None:
         varies = summary.spread > 0.0

@@ -18,6 +18,7 @@ from skrgvae.likelihoods.family import (
     blank,
     first_scale,
     softplus_parameter,
+    too_far_out,
 )
 from skrgvae.likelihoods.gaussian import SCALE_FLOOR
 from skrgvae.likelihoods.robust import centre_and_width, without_outliers
@@ -55,6 +56,10 @@ class StudentT(Family):
         self.register_buffer("varies", torch.ones(n_columns, dtype=torch.bool))
         self.raw_scale = softplus_parameter(n_columns, 1.0)
         self.raw_df = softplus_parameter(n_columns, FIRST_DF - DF_FLOOR)
+
+    @classmethod
+    def refusal(cls, summary: Summary, column: int) -> str | None:
+        return too_far_out(summary, column)
 
     def set_statistics(self, summary: Summary) -> None:
         centre, width = (torch.from_numpy(values) for values in centre_and_width(summary))

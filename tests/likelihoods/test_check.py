@@ -1,5 +1,7 @@
 """Columns whose values their family can't have are named."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,16 @@ def test_families_that_take_the_values():
 def test_the_first_column_that_does_not_fit_is_named(families, message):
     with pytest.raises(ValueError, match=message):
         check_families(families, summarise([TABLE]), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student_t"])
+@pytest.mark.parametrize("furthest", [1.7e308, -1.01e307])
+def test_values_of_which_the_units_are_no_numbers(family, furthest):
+    table = TABLE.copy()
+    table[1, 2] = furthest
+    message = f"Column 2: likelihood {family!r} needs values from -1e+307 to 1e+307, but there is "
+    with pytest.raises(ValueError, match=re.escape(f"{message}{furthest:g} among them.")):
+        check_families(["bernoulli", "gaussian", family], summarise([table]), None)
 
 
 def test_columns_without_names_are_counted():
