@@ -172,7 +172,11 @@ def bad_tables():
             "Column 0 .*strings.*numbers|Column 0 .*numbers.*strings",
         ),
         "dates": (np.full((4, 3), np.datetime64("2020-01-01")), TypeError, "Column 0 .*dat"),
-        "sparse inf": (csr_array(with_inf), ValueError, "contains infinity or a value too large"),
+        "sparse inf": (
+            csr_array(with_inf),
+            ValueError,
+            r"Input X contains infinity or a value too large for .*float64.* in column 1\.",
+        ),
         "iterator": (iter([rows]), TypeError, "X is an iterator .* can be read only once"),
         "no batches": (NoBatches(), ValueError, r"Found array with 0 sample\(s\)"),
     }

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from sklearn.utils import check_array
 
 from skrgvae.data.categorical_features import resolve_categorical
@@ -199,12 +200,15 @@ class Columns:
                 raise too_many(repr(label), categories, n_values)
         return Columns(self.categories, self.names)
 
-    def refuse_sparse(self) -> None:
-        """Raise TypeError if some of the columns are categorical."""
+    def check_sparse(self, table: csr_array) -> None:
+        """Raise TypeError if columns are categorical, and ValueError for infinite numbers."""
         pairs = zip(self._labels, self.categories, strict=True)
         categorical = [label for label, categories in pairs if categories is not None]
         if categorical:
             _refuse_sparse(categorical)
+        infinite = np.zeros(table.shape[1], dtype=bool)
+        infinite[table.indices[np.isinf(table.data)]] = True
+        _refuse_infinite(infinite, table.dtype, self.names)
 
     def refuse_others_than(self, before: Columns) -> None:
         """Raise ValueError if columns have other names or categories than before."""
@@ -284,7 +288,7 @@ class Columns:
             )
         else:
             encoded = self._encode_columns(read_columns(table, labels))
-        _check_finite(encoded, labels)
+        _refuse_infinite(_infinite(encoded), encoded.dtype, labels)
         return encoded
 
     def decode(self, table: NDArray[np.floating], like: Any = None) -> Any:
@@ -382,19 +386,25 @@ class Columns:
         return encoded
 
 
-def _check_finite(table: NDArray[np.floating], labels: Sequence[Any] | None) -> None:
+def _infinite(table: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which columns hold an infinite number, shape (n_columns,)."""
     # scikit-learn's check makes a mask as large as the table where that has missing values.
     n_rows = rows_of_block(table.shape[1], _CELLS_AT_ONCE)
     infinite = np.zeros(table.shape[1], dtype=bool)
     for start in range(0, len(table), n_rows):
         infinite |= np.isinf(table[start : start + n_rows]).any(axis=0)
+    return infinite
+
+
+def _refuse_infinite(
+    infinite: NDArray[np.bool_], dtype: np.dtype[Any], labels: Sequence[Any] | None
+) -> None:
     if infinite.any():
         found = [
             repr(j if labels is None else labels[j]) for j in np.flatnonzero(infinite).tolist()
         ]
         raise ValueError(
-            f"Input X contains infinity or a value too large for {table.dtype!r} in "
-            f"{_named(found)}."
+            f"Input X contains infinity or a value too large for {dtype!r} in {_named(found)}."
         )
 
 

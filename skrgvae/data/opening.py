@@ -68,20 +68,21 @@ class Opener:
         return self.columns
 
     def _open_sparse(self, X: Any) -> Source:
-        with np.errstate(invalid="ignore"):  # numpy warns where the sum meets both infinities
-            table = validate_data(
+        table = csr_array(
+            validate_data(
                 self.estimator,
                 X,
                 reset=self.columns is None,
                 accept_sparse="csr",
                 dtype=[float_dtype(X.dtype)] if self.narrow else [np.float64, np.float32],
-                ensure_all_finite="allow-nan",
+                ensure_all_finite=False,  # its error names no column
             )
+        )
         self.columns = self.columns or Columns.learn_sparse(
             table.shape[1], self.categorical_features
         )
-        self.columns.refuse_sparse()
-        return ArrayRows(csr_array(table))
+        self.columns.check_sparse(table)
+        return ArrayRows(table)
 
     def _open_blocks(self, blocks: Blocks) -> Source:
         """Read all blocks once, or only the first where the storage knows its rows and types."""
