@@ -32,14 +32,14 @@ def as_table(X: Any) -> tuple[Any, Sequence[Any] | None]:
     Raises
     ------
     TypeError
-        If X is sparse or lazy.
+        If X is sparse, of scipy or of torch, or lazy.
     ValueError
         If X has another number of dimensions, no rows or no columns, complex numbers, or several
         columns of one name.
     """
     refuse_lazy(X)
-    if hasattr(X, "detach"):  # a tensor of torch, from which numpy takes no array while it is
-        X = X.detach().cpu()  # on another device or part of a graph
+    if hasattr(X, "detach"):
+        X = _dense_tensor(X)
     if not is_frame(X):
         return _as_array(X), None
     frame = known_frame(X)
@@ -116,6 +116,20 @@ def _as_array(X: Any) -> NDArray:
         X = unmasked(X)
     array = check_array(X, dtype=None, ensure_all_finite=False)
     return array.astype(object) if array.dtype.kind == "U" else array
+
+
+def _dense_tensor(X: Any) -> Any:
+    """A tensor of torch that numpy takes for an array."""
+    if str(X.layout) != "torch.strided":
+        raise TypeError(
+            f"Expected a dense tensor, got one of layout {X.layout}: pass a scipy sparse matrix, "
+            "or what its to_dense() gives."
+        )
+    # Not on another device, not part of a graph, and signs and conjugates written out.
+    X = X.detach().cpu().resolve_conj().resolve_neg()
+    # numpy has no bfloat16, and nothing that is narrower.
+    is_known = str(X.dtype) in ("torch.float16", "torch.float32", "torch.float64")
+    return X if is_known or not X.dtype.is_floating_point else X.float()
 
 
 def unmasked(X: np.ma.MaskedArray) -> NDArray:
