@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
@@ -37,6 +37,7 @@ from skrgvae._sklearn_compat import (
 )
 from skrgvae.data.columns import Columns
 from skrgvae.data.frames import is_frame
+from skrgvae.data.naming import named
 from skrgvae.data.opening import Opener
 from skrgvae.data.sources import Source, blocks_of
 from skrgvae.data.summary import summarise
@@ -425,7 +426,8 @@ class HierarchicalSparseEncoder(
             rows, weights = weighted(rows, sample_weight)
             held_out, held_out_weights = None, None
             if X_val is not None:
-                held_out = self._check_table(X_val, narrow=True)
+                with named("X_val"):
+                    held_out = self._check_table(X_val, narrow=True)
             stops = self.early_stopping
             if stops == "auto":
                 stops = held_out is not None or rows.n_rows > 10_000
@@ -447,7 +449,8 @@ class HierarchicalSparseEncoder(
             planner = self._planner()
             architecture = planner.architecture(rows, summary, previous)
             if held_out is not None:
-                check_counts(architecture.families, held_out, self._names())
+                with nullcontext() if X_val is None else named("X_val"):
+                    check_counts(architecture.families, held_out, self._names())
             if previous is None:
                 module = initial_module(summary, architecture, seed)
             else:

@@ -2,6 +2,7 @@
 
 import datetime
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -201,8 +202,11 @@ def test_bad_tables_to_stop_on(X, name):
     table, kind, message = bad_tables()[name]
     estimator = encoder()
     before = state(estimator)
-    with pytest.raises(kind, match=f"(?s){message}"):
+    message = re.sub(r"\bX\b", "X_val", message)
+    with pytest.raises(kind, match=f"(?s){message}") as caught:
         estimator.fit(X, X_val=table)
+    assert re.search(r"\bX_val\b", str(caught.value))
+    assert not re.search(r"\bX\b", str(caught.value))
     assert unchanged(estimator, before)
 
 
@@ -238,8 +242,29 @@ def test_another_number_of_columns(X, fitted, method, n_columns):
 
 
 def test_other_columns_to_stop_on(X):
-    with pytest.raises(ValueError, match=r"X has 2 features, but .* expecting 3 features"):
+    with pytest.raises(ValueError, match=r"^X_val has 2 features, but .* expecting 3 features"):
         encoder().fit(X, X_val=X[:, :2])
+
+
+def test_negative_counts_to_stop_on(X):
+    counts = np.abs(X).round()
+    with pytest.raises(ValueError, match=r"^X_val: Column 0: .*'poisson' needs counts, but the"):
+        encoder(likelihood="poisson").fit(counts, X_val=-1 - counts)
+    # Those of rows that are held out of X are those of X.
+    counts[3] = -1.0
+    for early_stopping in (True, False):
+        with pytest.raises(ValueError, match=r"^Column 0: likelihood 'poisson' needs counts"):
+            encoder(likelihood="poisson", early_stopping=early_stopping).fit(counts)
+
+
+def test_a_column_called_X_keeps_its_name_where_rows_to_stop_on_are_refused(X):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=["X", "my X", "other"])
+    infinite = frame.assign(X=np.inf, **{"my X": np.inf})
+    with pytest.raises(ValueError, match="Input X_val contains .* in columns 'X', 'my X'"):
+        encoder().fit(frame, X_val=infinite)
+    with pytest.raises(ValueError, match="(?s)^X_val: The feature names should match.*- X\n"):
+        encoder().fit(frame, X_val=frame.drop(columns="X"))
 
 
 def test_one_row_can_not_be_held_out(X):
