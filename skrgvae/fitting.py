@@ -24,6 +24,7 @@ from skrgvae.training import (
     Snapshot,
     Stopping,
     Trainer,
+    advice,
     fall_for,
     fit_epochs,
     restore,
@@ -190,15 +191,14 @@ def train(
         None if snapshot is None else restore(trainer, snapshot),
         None if save is None else lambda run: save(take_snapshot(trainer, run)),
     )
-    _check_bound(module, summary, seed)
+    _check_bound(module, summary, plan, seed)
     return Model.from_module(module, seed, str(rows.device)), run
 
 
-def _check_bound(module: Hierarchy, summary: Summary, seed: int) -> None:
+def _check_bound(module: Hierarchy, summary: Summary, plan: Plan, seed: int) -> None:
     """Refuse weights that only the steps themselves have seen: the last one may be too long."""
     rows = ArrayRows(summary.rows[:MAX_CHECKED_ROWS])
     if not np.isfinite(score_rows(module, rows, seed)).all():
         raise ValueError(
-            "The trained network gives no finite bound. Try a smaller learning_rate, "
-            "batch_norm=True, or columns scaled to comparable ranges."
+            f"The trained network gives no finite bound. {advice(plan.settings, plan.kl_weight)}"
         )

@@ -261,9 +261,9 @@ def test_a_column_called_X_keeps_its_name_where_rows_to_stop_on_are_refused(X):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X, columns=["X", "my X", "other"])
     infinite = frame.assign(X=np.inf, **{"my X": np.inf})
-    with pytest.raises(ValueError, match="Input X_val contains .* in columns 'X', 'my X'"):
+    with pytest.raises(ValueError, match=r"Input X_val contains .* in columns 'X', 'my X'"):
         encoder().fit(frame, X_val=infinite)
-    with pytest.raises(ValueError, match="(?s)^X_val: The feature names should match.*- X\n"):
+    with pytest.raises(ValueError, match=r"(?s)^X_val: The feature names should match.*- X\n"):
         encoder().fit(frame, X_val=frame.drop(columns="X"))
 
 
@@ -464,6 +464,27 @@ def test_training_that_gives_no_finite_loss(X, monkeypatch, fitted_before):
     assert unchanged(estimator, before)
     if fitted_before:
         np.testing.assert_array_equal(estimator.transform(X), features)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("kl_weight", 1e30),
+        ("kl_weight", 1e300),
+        ("free_bits", 1e300),
+        ("sparsity_penalty", 1e30),
+        ("sparsity_penalty", 1e300),
+        ("weight_decay", 1e30),
+        ("weight_decay", 1e300),
+        ("learning_rate", 1e300),
+    ],
+)
+def test_a_parameter_so_large_that_nothing_is_finite_is_named(X, name, size):
+    named = name if name == "learning_rate" else f"{name} ({size:g}), learning_rate"
+    advised = re.escape(f"Try a smaller {named}, batch_norm=True, or")
+    with pytest.raises(ValueError, match=f"no finite .*{advised}"):
+        encoder(**{name: size}).fit(X)
 
 
 def test_failed_fit_of_a_stream_keeps_the_stream(X):

@@ -35,4 +35,6 @@ def step(
     The vector itself first loses a share of itself, the shrinkage.
     """
     arrays = (vector.detach().numpy() for vector in (value, gradient, mean, square))
-    _step(*arrays, f(beta), f(decay), f(rate), f(eps), f(shrinkage))
+    with np.errstate(over="ignore"):  # what a float32 does not hold moves values to infinity
+        options = f(beta), f(decay), f(rate), f(eps), f(shrinkage)
+    _step(*arrays, *options)

@@ -1,5 +1,6 @@
 """Training: objective, schedules, batches, optimiser, loop, history."""
 
+from skrgvae.training.advice import advice
 from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch, History
@@ -21,6 +22,7 @@ __all__ = [
     "Snapshot",
     "Stopping",
     "Trainer",
+    "advice",
     "fall_for",
     "fit_epochs",
     "restore",

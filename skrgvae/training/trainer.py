@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from skrgvae.second_thread import aside, wait
+from skrgvae.training.advice import advice
 from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch
@@ -158,6 +159,6 @@ class Trainer:
         return ValueError(
             f"Training gave no finite loss in {self.steps.dropped} steps in a row, although the "
             "learning rate was halved after each, down to "
-            f"{self.steps.rate_factor * self.schedule.learning_rate:.3g}. Try a smaller "
-            "learning_rate, batch_norm=True, or columns scaled to comparable ranges."
+            f"{self.steps.rate_factor * self.schedule.learning_rate:.3g}. "
+            f"{advice(self.settings, self.schedule.kl_weight)}"
         )
