@@ -37,9 +37,10 @@ from skrgvae._sklearn_compat import (
 )
 from skrgvae.data.columns import Columns
 from skrgvae.data.frames import is_frame
+from skrgvae.data.large_integers import large_integers
 from skrgvae.data.naming import named
 from skrgvae.data.opening import Opener
-from skrgvae.data.sources import Source, blocks_of
+from skrgvae.data.sources import BlockRows, Source, blocks_of
 from skrgvae.data.summary import summarise
 from skrgvae.planning import Planner
 from skrgvae.progress import FitHooks
@@ -770,12 +771,25 @@ class HierarchicalSparseEncoder(
             E[x | what is known of the row], averaged over draws of the posterior that are a
             function of the fitted seed and the row's content; of a categorical column the
             likeliest category. Known entries come back as they are; categories that `fit` has
-            not seen are missing ones. A data frame for a data frame. A column without any entry
-            in `fit` gets zeros; one of strings, of which no category is known, stays missing.
+            not seen are missing ones. A column without any entry in `fit` gets zeros; one of
+            strings, of which no category is known, stays missing.
+
+            A data frame for a data frame, with its names and index. Numbers are floats, in it as
+            in an array, but where integers beyond 2**53 would not be what they were: columns and
+            arrays of integers then stay such, and those of objects are ones of objects. In
+            columns of nullable integers with holes and in masked arrays they are rounded to
+            floats all the same.
+
+            Everything else gives an array of floats, or of objects where a column is categorical:
+            a sparse matrix, and rows that are read a block at a time, those of a Parquet file or
+            of batches of data frames among them. Their names and dtypes are left out.
         """
         check_is_fitted(self)
-        table = self._model.impute(self._rows(X))
-        return self._columns.decode(table, like=X if is_frame(X) else None)
+        rows = self._rows(X)
+        table = self._model.impute(rows)
+        if isinstance(rows, BlockRows) or rows.is_sparse:
+            return self._columns.decode(table)
+        return self._columns.decode(table, X if is_frame(X) else None, large_integers(X))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted encoder to a file without code in it.

@@ -91,7 +91,8 @@ class HierarchicalSparseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEsti
         Returns
         -------
         {ndarray, data frame} of shape (n_samples, n_features)
-            A data frame for a data frame.
+            A data frame for a data frame; an array for everything else, also for a Parquet file
+            or batches of data frames. See `HierarchicalSparseEncoder.impute`.
         """
         check_is_fitted(self)
         return self.encoder_.impute(X)

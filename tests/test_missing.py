@@ -6,6 +6,7 @@ import torch
 from sklearn.datasets import load_breast_cancer
 
 from skrgvae import HierarchicalSparseEncoder
+from skrgvae.data.cells import is_missing
 from skrgvae.likelihoods import Observed
 
 N_ROWS, N_COLUMNS = 90, 6
@@ -89,6 +90,62 @@ def test_known_entries_come_back_bit_for_bit(fitted, dtype):
     assert filled.dtype == dtype
     assert filled[known].tobytes() == rows[known].tobytes()
     np.testing.assert_array_equal(np.isnan(rows), ~known)  # the input is left alone
+
+
+LARGE = 2**53 + 1 + 2 * np.arange(len(HOLES))
+
+
+def large_tables():
+    """Tables of which a column has integers that no float64 is equal to."""
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    rng = np.random.default_rng(0)
+    array = np.stack([LARGE, -LARGE, rng.integers(0, 9, len(LARGE))], axis=1)
+    frame = pd.DataFrame(array, columns=["a", "b", "c"]).assign(d=HOLES[:, 0])
+    cells = array.astype(object)
+    cells[::7, 1], cells[3::9, 2] = None, np.nan
+    return {
+        "integers": array,
+        "unsigned integers": np.abs(array).astype(np.uint64),
+        "list": array.tolist(),
+        "objects": cells,
+        "list of objects": cells.tolist(),
+        "pandas": frame,
+        "pandas, of integers": frame[["a", "b", "c"]],
+        "pandas, nullable": frame.convert_dtypes(),
+        "pandas, pyarrow": frame.astype({"a": "int64[pyarrow]"}),
+        "pandas, objects": pd.DataFrame(cells, columns=["a", "b", "c"]),
+        "polars": pl.from_pandas(frame),
+        "with a category": frame.assign(kind=np.where(LARGE % 4 == 1, "x", "y")),
+        "objects, with a category": np.column_stack([cells, np.where(LARGE % 4 == 1, "x", "y")]),
+    }
+
+
+@pytest.mark.parametrize("name", large_tables())
+def test_known_integers_of_any_size_come_back_as_they_are(name):
+    X = large_tables()[name]
+    filled = encoder().fit(X).impute(X)
+    is_frame = hasattr(X, "columns")
+    before, after = (
+        [list(part[name]) for name in X.columns] if is_frame else np.asarray(part, object).T
+        for part in (X, filled)
+    )
+    for cells, values in zip(before, after, strict=True):
+        for cell, value in zip(cells, values, strict=True):
+            assert not is_missing(value) and (is_missing(cell) or value == cell)
+    if isinstance(X, np.ndarray):
+        assert filled.dtype == X.dtype
+    elif is_frame:
+        assert type(filled) is type(X)
+        expected = "object" if name == "pandas, objects" else "int64"
+        assert str(filled["a"].dtype).lower() == expected
+
+
+def test_numbers_that_floats_hold_come_back_as_floats():
+    pd = pytest.importorskip("pandas")
+    X = np.stack([np.arange(20), 2**53 - np.arange(20)], axis=1)
+    fitted = encoder().fit(X)
+    assert fitted.impute(X).dtype == fitted.impute(X.astype(object)).dtype == np.float64
+    assert (fitted.impute(pd.DataFrame(X)).dtypes == np.float64).all()
 
 
 def test_a_row_of_which_nothing_is_known_has_the_features_of_the_prior(fitted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Self
 
@@ -22,7 +22,7 @@ from skrgvae.data.categories import (
     merge_categories,
     too_many,
 )
-from skrgvae.data.cells import Column, float_dtype
+from skrgvae.data.cells import Column, float_dtype, is_missing
 from skrgvae.data.frames import as_table, read_columns, write_frame
 from skrgvae.data.sources import rows_of_block
 
@@ -291,7 +291,12 @@ class Columns:
         _refuse_infinite(_infinite(encoded), encoded.dtype, labels)
         return encoded
 
-    def decode(self, table: NDArray[np.floating], like: Any = None) -> Any:
+    def decode(
+        self,
+        table: NDArray[np.floating],
+        like: Any = None,
+        integers: Mapping[int, NDArray] | None = None,
+    ) -> Any:
         """Undo `encode`.
 
         Parameters
@@ -300,25 +305,33 @@ class Columns:
             Numbers; of a categorical column positions in its `categories`. NaN is missing.
         like : data frame of shape (n_rows, n_columns), default=None
             The data frame that the rows come from.
+        integers : mapping from int to ndarray of shape (n_rows,), default=None
+            What `large_integers` found in these rows.
 
         Returns
         -------
         ndarray or data frame of shape (n_rows, n_columns)
-            Without `like` an array: `table` itself if no column is categorical, else of objects,
-            with NaN where missing. With `like` a data frame with its names and index: of polars
-            if `like` is, else of pandas. Numbers and booleans are floats in it; categories have
-            the dtype they have in `like` if that is one of strings or categories and can hold
-            them.
+            Without `like` an array: `table` itself if no column is categorical and none of
+            `integers`, of integers if all are, else of objects, with NaN where missing. With
+            `like` a data frame with its names and index: of polars if `like` is, else of pandas.
+            Numbers and booleans are floats in it, but for `integers`; categories have the dtype
+            they have in `like` if that is one of strings or categories and can hold them.
         """
-        missing = np.nan if like is None else None
+        missing, integers = np.nan if like is None else None, integers or {}
         decoded = [
-            table[:, j] if categories is None else decode_column(table[:, j], categories, missing)
+            decode_column(table[:, j], categories, missing)
+            if categories is not None
+            else _with_holes_filled(integers[j], table[:, j])
+            if j in integers
+            else table[:, j]
             for j, categories in enumerate(self.categories)
         ]
         if like is not None:
             return write_frame(decoded, like)
-        if self.are_numbers:
+        if self.are_numbers and not integers:
             return table
+        if all(values.dtype.kind in "iu" for values in decoded):
+            return np.column_stack(decoded)
         objects = np.empty(table.shape, dtype=object)
         for j, values in enumerate(decoded):
             objects[:, j] = values
@@ -406,6 +419,15 @@ def _refuse_infinite(
         raise ValueError(
             f"Input X contains infinity or a value too large for {dtype!r} in {_named(found)}."
         )
+
+
+def _with_holes_filled(cells: NDArray, filled: NDArray[np.floating]) -> NDArray:
+    """Known cells as they are, and the others of a filled column."""
+    if cells.dtype != object:  # integers, none of which is missing
+        return cells
+    pairs = zip(cells.tolist(), filled.tolist(), strict=True)
+    values = [value if is_missing(cell) else cell for cell, value in pairs]
+    return np.array([*values, None], dtype=object)[:-1]
 
 
 def _string_names(labels: Sequence[Any] | None) -> tuple[str, ...] | None:

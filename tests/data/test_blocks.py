@@ -133,7 +133,8 @@ def test_transform_and_scores_equal_those_of_rows_in_memory(elsewhere, table, fi
     np.testing.assert_allclose(
         fitted.score_samples(elsewhere.X), fitted.score_samples(named), rtol=1e-5
     )
-    imputed = np.asarray(fitted.impute(elsewhere.X))
+    imputed = fitted.impute(elsewhere.X)
+    assert isinstance(imputed, np.ndarray) and imputed.dtype == np.float32  # also for frames
     np.testing.assert_allclose(imputed, np.asarray(fitted.impute(named)), atol=1e-5)
 
 
