@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
+from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from skrgvae._sklearn_compat import fit_context
@@ -59,7 +61,7 @@ class HierarchicalSparseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEsti
         self.encoder = encoder
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
         """Learn a model of the rows.
 
         Parameters
@@ -67,13 +69,26 @@ class HierarchicalSparseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEsti
         X : as for `HierarchicalSparseEncoder.fit`, of shape (n_samples, n_features)
         y : Ignored
             Not used, present for API consistency by convention.
+        **fit_params : dict
+            `sample_weight` and `X_val` of `HierarchicalSparseEncoder.fit`. They are handed on as
+            they are or, with scikit-learn's ``enable_metadata_routing=True``, as the encoder
+            requests them, such as by ``set_fit_request(sample_weight=True)``.
 
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        TypeError
+            If the encoder's `fit` has no such parameter.
+        UnsetMetadataPassedError
+            If metadata routing is on and the encoder doesn't say whether it wants a parameter.
         """
-        encoder = HierarchicalSparseEncoder() if self.encoder is None else clone(self.encoder)
-        self.encoder_ = encoder.fit(X)
+        if get_config()["enable_metadata_routing"]:
+            fit_params = process_routing(self, "fit", **fit_params)["encoder"]["fit"]
+        encoder = clone(self._encoder())
+        self.encoder_ = encoder.fit(X, **fit_params)
         self.n_features_in_ = encoder.n_features_in_
         if hasattr(encoder, "feature_names_in_"):
             self.feature_names_in_ = encoder.feature_names_in_
@@ -97,10 +112,24 @@ class HierarchicalSparseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEsti
         check_is_fitted(self)
         return self.encoder_.impute(X)
 
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Which metadata of `fit` the encoder requests.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        # A pipeline asks for what fit_transform takes.
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        mapping.add(caller="fit_transform", callee="fit")
+        return MetadataRouter(owner=self).add(encoder=self._encoder(), method_mapping=mapping)
+
+    def _encoder(self) -> HierarchicalSparseEncoder:
+        return HierarchicalSparseEncoder() if self.encoder is None else self.encoder
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        encoder = HierarchicalSparseEncoder() if self.encoder is None else self.encoder
-        of_encoder = get_tags(encoder)
+        of_encoder = get_tags(self._encoder())
         tags.transformer_tags = of_encoder.transformer_tags
         tags.input_tags = of_encoder.input_tags
         return tags

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -95,6 +96,75 @@ def test_it_stands_where_an_iterative_imputer_does():
     assert search.best_score_ > 0.7
     in_front = make_pipeline(StandardScaler(), imputer()).fit_transform(HOLES)
     assert np.isfinite(in_front).all()
+
+
+# Weights and validation rows, which are the encoder's
+
+WEIGHTS = np.where(Y == 0, 0.0, 1.0)
+
+
+def same_as_weighted(filled):
+    weighted = encoder().fit(HOLES, sample_weight=WEIGHTS).impute(HOLES)
+    assert not np.array_equal(weighted, encoder().fit(HOLES).impute(HOLES))
+    np.testing.assert_array_equal(filled, weighted)
+
+
+def requesting(given, routing, name):
+    """An imputer of an encoder that, where metadata is routed, requests some of it."""
+    return HierarchicalSparseImputer(given.set_fit_request(**{name: True}) if routing else given)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_weights_are_the_encoders(routing):
+    with sklearn.config_context(enable_metadata_routing=routing):
+        weighted = requesting(encoder(), routing, "sample_weight")
+        same_as_weighted(weighted.fit(HOLES, sample_weight=WEIGHTS).transform(HOLES))
+        same_as_weighted(weighted.fit_transform(HOLES, sample_weight=WEIGHTS))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_validation_rows_are_the_encoders(routing):
+    with sklearn.config_context(enable_metadata_routing=routing):
+        stopped = requesting(encoder(early_stopping=True), routing, "X_val")
+        stopped.fit(HOLES[::2], X_val=HOLES[1::2])
+    direct = encoder(early_stopping=True).fit(HOLES[::2], X_val=HOLES[1::2])
+    assert stopped.encoder_.history_["validation_elbo"] == direct.history_["validation_elbo"]
+
+
+def test_weights_reach_it_in_a_pipeline():
+    steps = make_pipeline(imputer(), StandardScaler())
+    steps.fit(HOLES, hierarchicalsparseimputer__sample_weight=WEIGHTS)
+    same_as_weighted(steps[0].transform(HOLES))
+
+
+@pytest.mark.parametrize("around", [make_pipeline, make_union], ids=["pipeline", "union"])
+def test_weights_are_routed_to_it(around):
+    with sklearn.config_context(enable_metadata_routing=True):
+        weighted = requesting(encoder(), True, "sample_weight")
+        steps = around(weighted, StandardScaler().set_fit_request(sample_weight=False))
+        steps.fit_transform(HOLES, sample_weight=WEIGHTS)
+    fitted = steps[0] if around is make_pipeline else steps.transformer_list[0][1]
+    same_as_weighted(fitted.transform(HOLES))
+
+
+def test_other_encoders_take_no_weights_under_routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        for unasked in (imputer(), HierarchicalSparseImputer()):
+            with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+                unasked.fit(HOLES, sample_weight=WEIGHTS)
+        refuses = HierarchicalSparseImputer(encoder().set_fit_request(sample_weight=False))
+        with pytest.raises(TypeError, match=r"unexpected argument.*sample_weight"):
+            refuses.fit(HOLES, sample_weight=WEIGHTS)
+        assert np.isfinite(imputer().fit_transform(HOLES)).all()
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_unknown_parameters_of_fit_are_refused(routing):
+    with (
+        sklearn.config_context(enable_metadata_routing=routing),
+        pytest.raises(TypeError, match=r"unexpected .*weights"),
+    ):
+        imputer().fit(HOLES, weights=WEIGHTS)
 
 
 @pytest.mark.parametrize("given", [3, "encoder", LogisticRegression()])
