@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
 
@@ -105,6 +106,12 @@ def check_sample_weight(sample_weight: ArrayLike, X: NDArray) -> NDArray[np.floa
     return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
+def output_container(estimator: Any) -> str:
+    """What `transform` is to return by `set_output` or the configuration, such as "pandas"."""
+    container: str = _get_output_config("transform", estimator)["dense"]
+    return container
+
+
 __all__ = [
     "CALLBACKS",
     "CALLBACK_STATE",
@@ -116,5 +123,6 @@ __all__ = [
     "check_feature_names_in",
     "check_sample_weight",
     "fit_context",
+    "output_container",
     "safe_indexing",
 ]

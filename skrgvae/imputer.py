@@ -10,7 +10,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from skrgvae._sklearn_compat import fit_context
+from skrgvae._sklearn_compat import fit_context, output_container
 from skrgvae.estimator import HierarchicalSparseEncoder
 
 
@@ -110,7 +110,11 @@ class HierarchicalSparseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEsti
             or batches of data frames. See `HierarchicalSparseEncoder.impute`.
         """
         check_is_fitted(self)
-        return self.encoder_.impute(X)
+        filled = self.encoder_.impute(X)
+        if output_container(self) == "pandas" and hasattr(filled, "to_pandas"):
+            # scikit-learn would go through an array, which has one dtype for all columns.
+            return filled.to_pandas()
+        return filled
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Which metadata of `fit` the encoder requests.

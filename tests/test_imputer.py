@@ -98,6 +98,31 @@ def test_it_stands_where_an_iterative_imputer_does():
     assert np.isfinite(in_front).all()
 
 
+@pytest.mark.parametrize("how", ["set_output", "set_config"])
+def test_dtypes_of_a_polars_frame_are_kept_in_one_of_pandas(how):
+    polars = pytest.importorskip("polars")
+    rows = polars.DataFrame(
+        {
+            "a": HOLES[:, 0],
+            "b": COMPLETE[:, 1].astype(np.float32),
+            "n": Y,
+            "word": np.array(["x", "y", "z"])[Y],
+            "kind": polars.Series([None, *"yz" * 74, "y"], dtype=polars.Categorical),
+        }
+    )
+    fitted = imputer().fit(rows)
+    expected = fitted.transform(rows).to_pandas()
+    if how == "set_output":
+        filled = fitted.set_output(transform="pandas").transform(rows)
+    else:
+        with sklearn.config_context(transform_output="pandas"):
+            filled = fitted.transform(rows)
+    pd.testing.assert_frame_equal(filled, expected)
+    assert [filled[name].dtype.kind for name in "abn"] == ["f", "f", "f"]
+    assert isinstance(filled["kind"].dtype, pd.CategoricalDtype)
+    assert not filled.isna().any(axis=None)
+
+
 # Weights and validation rows, which are the encoder's
 
 WEIGHTS = np.where(Y == 0, 0.0, 1.0)
