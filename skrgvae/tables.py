@@ -6,6 +6,7 @@ Also the way back, for features.
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -192,11 +193,11 @@ def ending_of(path: str | Path) -> str:
 def _read(path: Path, text: Sequence[str] = ()) -> tuple[dict[str, Any], Any]:
     """Columns by name, and the labels of an npz file."""
     # With low_memory pandas may take a column for numbers in one part and for text in the next.
-    csv = partial(_read_frame, "read_csv", low_memory=False, dtype=dict.fromkeys(text, str))
+    csv = partial(_read_csv, low_memory=False, dtype=dict.fromkeys(text, str))
     readers: dict[str, Callable[[IO[bytes]], tuple[dict[str, Any], Any]]] = {
         ".csv": csv,
         ".csv.gz": partial(csv, compression="gzip"),
-        ".parquet": partial(_read_frame, "read_parquet"),
+        ".parquet": _read_parquet,
         ".npy": _read_arrays,
         ".npz": _read_arrays,
     }
@@ -208,33 +209,60 @@ def _read(path: Path, text: Sequence[str] = ()) -> tuple[dict[str, Any], Any]:
             raise
         except Exception as error:  # parsers meet a damaged file with exceptions of many kinds
             raise TableError(f"can't be read: {error}") from error
-    if not columns or not len(next(iter(columns.values()))):
+    if not columns:
+        raise TableError("there are no columns")
+    if not len(next(iter(columns.values()))):
         raise TableError("there are no rows")
     return columns, labels
 
 
-def _read_frame(function: str, file: IO[bytes], **options: Any) -> tuple[dict[str, Any], None]:
+def _read_csv(file: IO[bytes], **options: Any) -> tuple[dict[str, Any], None]:
     with _frames_extra():
         import pandas as pd
 
-        frame = getattr(pd, function)(file, **options)
-        if function == "read_csv" and not isinstance(frame.index, pd.RangeIndex):
-            frame = _with_all_fields(frame, file, options)
-    columns = {str(name): _without_decimals(column) for name, column in frame.items()}
-    _check_separators(columns)
+        # By itself: further rows may have more commas, where these separate nothing; and pandas 3
+        # makes of 1, 2, 3 in an index one that can't be told from that of a file without.
+        first_row = pd.read_csv(file, nrows=1, **{**options, "dtype": str})
+        _check_separators(first_row.columns)
+        file.seek(0)
+        if isinstance(first_row.index, pd.RangeIndex):
+            frame = pd.read_csv(file, **options)
+        else:
+            frame = _with_all_fields(first_row, file, options)
+    return _columns_of(frame), None
+
+
+def _read_parquet(file: IO[bytes]) -> tuple[dict[str, Any], None]:
+    with _frames_extra():
+        import pandas as pd
+        from pyarrow.parquet import read_schema
+
+        counts = Counter(read_schema(file).names)
+        if twice := [repr(name) for name, count in counts.items() if count > 1]:
+            raise TableError(
+                "each column must have a name of its own, more than once there is "
+                + _listed(twice)
+            )
+        file.seek(0)
+        frame = pd.read_parquet(file)
+    columns = _columns_of(frame)
+    _check_separators(list(columns))
     return columns, None
 
 
-def _with_all_fields(frame: Any, file: IO[bytes], options: dict[str, Any]) -> Any:
+def _columns_of(frame: Any) -> dict[str, Any]:
+    return {str(name): _without_decimals(column) for name, column in frame.items()}
+
+
+def _with_all_fields(first_row: Any, file: IO[bytes], options: dict[str, Any]) -> Any:
     """A csv file whose rows have more fields than its header, the others being empty.
 
     pandas takes the first fields for an index, and everything else moves aside.
     """
     import pandas as pd
 
-    names = [str(name) for name in frame.columns]
-    extra = [f"field {len(names) + 1 + n}" for n in range(frame.index.nlevels)]
-    file.seek(0)
+    names = [str(name) for name in first_row.columns]
+    extra = [f"field {len(names) + 1 + n}" for n in range(first_row.index.nlevels)]
     whole = pd.read_csv(file, header=0, names=[*names, *extra], **options)
     if whole[extra].notna().any(axis=None):
         raise TableError(f"rows have {len(extra)} fields more than the header has names")
@@ -248,10 +276,12 @@ def _without_decimals(column: Any) -> Any:
     return column
 
 
-def _check_separators(columns: dict[str, Any]) -> None:
-    name = next(iter(columns), "")
-    other = next((mark for mark in _OTHER_SEPARATORS if mark in name), None)
-    if len(columns) == 1 and other is not None:
+def _check_separators(names: Sequence[Any]) -> None:
+    """Raise an error where what should be several names is a single one."""
+    if len(names) != 1:
+        return
+    name = str(names[0])
+    if other := next((mark for mark in _OTHER_SEPARATORS if mark in name), None):
         raise TableError(
             f"there is one column, {name!r}: columns must be separated by commas, not {other!r}"
         )

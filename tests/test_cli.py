@@ -11,6 +11,7 @@ from time import sleep
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 import pytest
 from sklearn.datasets import load_iris
 
@@ -189,6 +190,32 @@ def test_columns_that_are_separated_otherwise(frame, tmp_path, mark):
         read_features(tmp_path / "a.csv")
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(["1,5 x", "1,5 y"], id="one comma in each row"),
+        pytest.param(["1,5 2,5", "1,5 2,5"], id="two commas in each row"),
+        pytest.param(["1 2", "1,5 2"], id="a comma in the last row"),
+    ],
+)
+def test_columns_that_are_separated_otherwise_and_hold_commas(tmp_path, capsys, mark, rows):
+    text = "\n".join(["width kind", *rows, ""]).replace(" ", mark)
+    (tmp_path / "a.csv").write_text(text)
+    assert main(["fit", str(tmp_path / "a.csv"), "--out", str(tmp_path / "m")]) == 2
+    told = capsys.readouterr().err
+    assert f"there is one column, {f'width{mark}kind'!r}: columns must be separated by" in told
+    assert f"commas, not {mark!r}" in told
+
+
+def test_names_that_stand_twice_in_a_parquet_file(tmp_path):
+    table = pyarrow.table([[1], [2], [3], [4]], names=["a", "b", "a", "c"])
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    message = r"a\.parquet: each column must have a name of its own, more than once there is 'a'$"
+    with pytest.raises(TableError, match=message):
+        read_features(tmp_path / "a.parquet")
+
+
 def test_empty_fields_behind_the_last_name(tmp_path):
     (tmp_path / "a.csv").write_text("a,label,b\n0.5,x,1,\n0.25,y,2,\n")
     table = read_table(tmp_path / "a.csv", "label")
@@ -197,6 +224,15 @@ def test_empty_fields_behind_the_last_name(tmp_path):
     (tmp_path / "b.csv").write_text("a,label,b\n0.5,x,1,3\n0.25,y,2,\n")
     with pytest.raises(TableError, match="rows have 1 fields more than the header has names"):
         read_table(tmp_path / "b.csv", "label")
+
+
+@pytest.mark.parametrize("first", [0, 1, 5])
+def test_empty_fields_behind_rows_that_are_numbered(tmp_path, first):
+    lines = ["row,b", *(f"{first + row},{10 * row}," for row in range(4)), ""]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    table = read_features(tmp_path / "a.csv")
+    np.testing.assert_array_equal(table["row"], first + np.arange(4))
+    np.testing.assert_array_equal(table["b"], 10 * np.arange(4))
 
 
 def test_large_whole_numbers_are_different_classes(tmp_path):
@@ -307,6 +343,17 @@ def test_arrays_that_are_no_table(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(TableError, match=message):
         read_table(tmp_path / "a.npz")
+
+
+def test_a_table_without_columns(tmp_path):
+    np.save(tmp_path / "a.npy", np.empty((5, 0)))
+    pd.DataFrame(index=range(5)).to_parquet(tmp_path / "a.parquet")
+    for name in ("a.npy", "a.parquet"):
+        with pytest.raises(TableError, match="there are no columns"):
+            read_features(tmp_path / name)
+    np.save(tmp_path / "a.npy", np.empty((0, 5)))
+    with pytest.raises(TableError, match="there are no rows"):
+        read_features(tmp_path / "a.npy")
 
 
 # The command
