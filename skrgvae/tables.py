@@ -27,6 +27,9 @@ from skrgvae.persistence.atomic import write_atomically
 _MAX_CLASSES = 100
 _MAX_FRACTIONAL_CLASSES = 20
 
+# The first whole number that labels of int64 have no room for.
+_BEYOND_INT64 = 2**63
+
 _ENDINGS = (".csv", ".csv.gz", ".parquet", ".npy", ".npz")
 
 # Text of which less than this share is no number is meant as numbers: often it is a question mark
@@ -438,13 +441,15 @@ def _numbers(column: Any) -> np.ndarray:
 def _class_labels(column: Any, name: str) -> np.ndarray:
     """The target as whole numbers, fractions or strings of which there are few."""
     if column.dtype.kind in "iu" and not getattr(column, "hasnans", False):
-        labels, fractional = np.asarray(column, dtype=np.int64), False
+        fits = int(column.max()) < _BEYOND_INT64
+        labels, fractional = np.asarray(column, dtype=np.int64 if fits else np.uint64), False
     elif column.dtype.kind in "iuf":
         labels = _numbers(column)
         if not np.isfinite(labels).all():
             raise TableError(f"target column {name!r} has missing or infinite values")
         fractional = bool(np.any(labels != np.floor(labels)))
-        labels = labels if fractional else labels.astype(np.int64)
+        if not fractional and np.abs(labels).max() < _BEYOND_INT64:
+            labels = labels.astype(np.int64)
     else:
         if not isinstance(column, np.ndarray) and column.isna().any():
             raise TableError(

@@ -240,6 +240,25 @@ def test_large_whole_numbers_are_different_classes(tmp_path):
     assert np.unique(read_table(tmp_path / "a.npz").y).size == 4
 
 
+@pytest.mark.parametrize("kind", ["npz", "csv", "parquet"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([2**63, 2**64 - 1, 0, 2**63], dtype=np.uint64),
+        np.array([1e19, 2e19, -1e19, 1e19]),
+    ],
+    ids=["whole", "floats"],
+)
+def test_labels_beyond_the_largest_whole_number_are_kept(tmp_path, kind, labels):
+    path = tmp_path / f"a.{kind}"
+    if kind == "npz":
+        np.savez(path, X=X[:4], y=labels)
+    else:
+        table = pd.DataFrame(X[:4], columns=NAMES).assign(y=labels)
+        (table.to_csv if kind == "csv" else table.to_parquet)(path, index=False)
+    np.testing.assert_array_equal(read_table(path, "y").y, labels)
+
+
 def test_columns_of_arrays_keep_their_positions_in_the_file(tmp_path, capsys, monkeypatch):
     rng = np.random.default_rng(0)
     y = np.arange(100) % 2
