@@ -126,7 +126,7 @@ def read_features(
     ----------
     path : str or Path
     drop : iterable of str, default=()
-        Columns to leave out.
+        Columns to leave out; they must be there, and none of those wanted.
     only : sequence of str, default=None
         The columns wanted, in this order, whatever else the file holds; it must have names.
     text : sequence of str, default=()
@@ -137,17 +137,21 @@ def read_features(
     pandas.DataFrame, or ndarray where the file has no names, of shape (n_samples, n_features)
         As in `Table`.
     """
-    path = Path(path)
+    path, drop = Path(path), list(drop)
     try:
         columns, labels = _read(path, text)
         if labels is not None:
             drop = [name for name in drop if name != "y"]  # what an npz file calls them
         is_named = not isinstance(next(iter(columns.values())), np.ndarray)
         if only is None:
-            columns = _without(list(drop), columns)
+            columns = _without(drop, columns)
         elif not is_named:
             raise TableError("the columns have no names, but those the model was fitted on have")
         else:
+            for name in drop:
+                _check_exists(name, columns)
+                if name in only:
+                    raise TableError(f"column {name!r} can't be dropped: the model needs it")
             missing = [name for name in only if name not in columns]
             if missing:
                 raise TableError(

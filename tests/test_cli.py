@@ -627,9 +627,10 @@ def test_fit_leaves_the_labels_of_arrays_out(tmp_path, capsys):
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet", "npy", "npz"])
 def test_transform_writes_every_kind_of_file(frame, model, tmp_path, capsys, kind):
     loaded = HierarchicalSparseEncoder.load(model)
-    # Columns in another order, and more of them.
+    # Columns in another order, and more of them, of which one may be dropped.
     frame[frame.columns[::-1]].to_csv(tmp_path / "rows.csv", index=False)
-    found = features(tmp_path / f"out.{kind}", capsys, model, tmp_path / "rows.csv")
+    drop = [] if kind == "npz" else ["--drop", "species"]
+    found = features(tmp_path / f"out.{kind}", capsys, model, tmp_path / "rows.csv", *drop)
     expected = loaded.transform(frame[NAMES])
     # pandas before 3 may get the last digit of a number in a csv file wrong.
     np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-9, atol=1e-12)
@@ -692,6 +693,14 @@ def test_transform_of_arrays(tmp_path, capsys):
         (
             ["transform", "{model}", "{folder}/rows.npy", "--out", "{folder}/a.npy"],
             "the columns have no names, but those the model was fitted on have",
+        ),
+        (
+            ["transform", "{model}", "{csv}", "--out", "{folder}/a.npy", "--drop", "specie"],
+            "iris.csv: there is no column 'specie'; did you mean species",
+        ),
+        (
+            ["transform", "{model}", "{csv}", "--out", "{folder}/a.npy", "--drop", NAMES[1]],
+            "iris.csv: column 'sepal width' can't be dropped: the model needs it",
         ),
         (
             ["transform", "{unnamed}", "{folder}/two.csv", "--out", "{folder}/a.npy"],
