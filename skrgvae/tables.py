@@ -5,6 +5,7 @@ Also the way back, for features.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,6 +36,9 @@ _ENDINGS = (".csv", ".csv.gz", ".parquet", ".npy", ".npz")
 # Text of which less than this share is no number is meant as numbers: often it is a question mark
 # for what is missing.
 _ODD_SHARE = 0.5
+
+# A date as ISO 8601 writes it, also with a time of the day behind it.
+_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]\d\d:\d\d.*)?")
 
 # What columns may be separated by other than commas, which is an error that names it.
 _OTHER_SEPARATORS = ";\t|"
@@ -418,6 +422,8 @@ def _problem_of_text(column: Any) -> str | None:
     if is_categorical:
         return None
     words = values.astype(str)
+    if all(map(_DATE.fullmatch, words)):
+        return "dates or times"
     with_commas = words[words.str.contains(",", regex=False).to_numpy()]
     if len(with_commas) and _are_numbers(words.str.replace(",", "")).mean() > 1 - _ODD_SHARE:
         return f"numbers with commas, such as {with_commas.iloc[0]!r}"

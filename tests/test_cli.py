@@ -176,6 +176,37 @@ def test_text_categories_and_gaps_are_handed_on(frame, tmp_path, column):
     )
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array(["2024-01-31", "2024-02-29", "9999-12-31"])[Y],
+        with_holes(np.array(["2024-01-31", "2024-02-01"])[Y % 2], [0, 5], None),
+        np.array(["2024-01-31 07:30", "2024-01-31T23:59:59.5+09:00"])[Y % 2],
+    ],
+    ids=["dates", "with gaps", "with times"],
+)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_dates_that_are_written_as_text_are_refused_as_dates_are(
+    frame, tmp_path, capsys, kind, column
+):
+    path, _ = written(frame.assign(day=column), tmp_path, kind)
+    arguments = ["fit", str(path), "--out", str(tmp_path / "m"), "--quiet", "--max-iter", "1"]
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "  day: dates or times\nLeave them out (--drop day)" in told
+    assert main([*arguments, "--layer-sizes", "3", "--drop", "day"]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "other", ["unknown", "2024-13-01", "2024-01-32", "part 2024-01-01", "1-1"]
+)
+def test_what_is_not_all_dates_is_text(tmp_path, other):
+    table = pd.DataFrame({"a": np.arange(4.0), "word": ["2024-01-31", "2024-02-01", other, other]})
+    table.to_csv(tmp_path / "a.csv", index=False)
+    pd.testing.assert_frame_equal(read_features(tmp_path / "a.csv"), table)
+
+
 def test_decimals_are_numbers(frame, tmp_path):
     decimals = [Decimal(str(value)) for value in X[:, 0]]
     frame.assign(colour=[None, *decimals[1:]]).to_parquet(tmp_path / "a.parquet")
