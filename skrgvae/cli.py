@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -274,6 +275,9 @@ def _pilot(arguments: argparse.Namespace) -> None:
     if arguments.data is None and (arguments.target is not None or arguments.drop):
         raise ValueError("--target and --drop need a DATA file")
     # Before the work, not after it.
+    _check_apart(
+        {"DATA": arguments.data}, {"--json": arguments.json, "--report": arguments.report}
+    )
     json_file, page_file = (
         None if name is None else check_writable(name)
         for name in (arguments.json, arguments.report)
@@ -333,7 +337,9 @@ def _payoff(arguments: argparse.Namespace) -> Payoff | None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    check_writable(arguments.out)  # before the work, not after it
+    # Before the work, not after it.
+    _check_apart({"DATA": arguments.data}, {"--out": arguments.out})
+    check_writable(arguments.out)
 
     from skrgvae import HierarchicalSparseEncoder
     from skrgvae.tables import read_features
@@ -362,7 +368,9 @@ def _transform(arguments: argparse.Namespace) -> None:
     from skrgvae import HierarchicalSparseEncoder
     from skrgvae.tables import ending_of, read_features, write_features
 
-    check_writable(arguments.out)  # before the work, not after it
+    # Before the work, not after it.
+    _check_apart({"MODEL": arguments.model, "DATA": arguments.data}, {"--out": arguments.out})
+    check_writable(arguments.out)
     ending_of(arguments.out)
     encoder = HierarchicalSparseEncoder.load(arguments.model)
     names = getattr(encoder, "feature_names_in_", None)
@@ -373,6 +381,31 @@ def _transform(arguments: argparse.Namespace) -> None:
     features = encoder.transform(np.asarray(X) if names is None else X)
     write_features(arguments.out, features, encoder.get_feature_names_out().tolist())
     print(f"{arguments.out}: {features.shape[0]} rows, {features.shape[1]} features")
+
+
+def _check_apart(read: dict[str, str | None], written: dict[str, str | None]) -> None:
+    """Raise an error where a file would replace one that is read or was just written.
+
+    Parameters
+    ----------
+    read, written : dict
+        Paths by what the user calls them; None where there is no such file.
+    """
+    taken = {name: path for name, path in read.items() if path is not None}
+    for name, path in written.items():
+        if path is None:
+            continue
+        for other, its_path in taken.items():
+            if _is_same_file(path, its_path):
+                raise ValueError(f"{name} must be another file than {other}, got {path} for both")
+        taken[name] = path
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:  # one of them is not there yet
+        return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _data(arguments: argparse.Namespace) -> tuple[Any, Any, list[str] | None, dict[str, Any]]:

@@ -753,6 +753,37 @@ def test_errors_of_fit_and_transform(csv, frame, model, tmp_path, capsys, argume
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "a.csv", "--out", "a.csv"], "--out must be another file than DATA, got a.csv"),
+        (["fit", "a.csv", "--out", "{folder}/link"], "--out must be another file than DATA"),
+        (["fit", "a.csv", "--out", "no/../a.csv"], "--out must be another file than DATA"),
+        (["transform", "m", "a.csv", "--out", "./a.csv"], "--out must be another file than DATA"),
+        (["transform", "m", "a.csv", "--out", "m"], "--out must be another file than MODEL"),
+        (["pilot", "a.csv", "--json", "a.csv"], "--json must be another file than DATA"),
+        (["pilot", "a.csv", "--report", "link"], "--report must be another file than DATA"),
+        (["pilot", "--json", "f", "--report", "./f"], "--report must be another file than --json"),
+        (["pilot", "--json", "m", "--report", "m"], "--report must be another file than --json"),
+    ],
+)
+def test_no_file_replaces_another_of_the_same_command(
+    frame, tmp_path, capsys, monkeypatch, no_study, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no").mkdir()
+    frame.to_csv("a.csv", index=False)
+    HierarchicalSparseEncoder((6, 4), max_iter=1).fit(frame[NAMES]).save("m")
+    (tmp_path / "link").symlink_to(tmp_path / "a.csv")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert main([argument.format(folder=tmp_path) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    after = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert after == before
+
+
 @pytest.mark.parametrize("sizes", ["", "3,", "a", "3;4"])
 def test_layer_sizes_that_are_none(sizes, capsys):
     with pytest.raises(SystemExit):
