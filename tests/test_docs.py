@@ -107,6 +107,7 @@ INSIDE = {
     "skrgvae.distributions.LatentLaw",
     "skrgvae.likelihoods",
     "skrgvae.network",
+    "skrgvae.network.fused",
     "skrgvae.persistence",
     "skrgvae.training",
 }
