@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from skrgvae.pilot.data import Data
 from skrgvae.pilot.scores import DECIDING
@@ -45,6 +46,28 @@ def check_parameters(
         raise ValueError(f"confidence must be between 0 and 1. Got {confidence!r}.")
     if score not in ("auto", *DECIDING):
         raise ValueError(f"score must be 'auto' or one of {DECIDING}. Got {score!r}.")
+
+
+def check_searchable(encoder: BaseEstimator) -> None:
+    """Refuse an encoder whose parameters hold for one number of layers: a search tries several.
+
+    Parameters
+    ----------
+    encoder : HierarchicalSparseEncoder
+        Not fitted.
+
+    Raises
+    ------
+    ValueError
+        Which names the parameter.
+    """
+    for name in ("hidden_layer_sizes", "free_bits"):
+        value = getattr(encoder, name)
+        if not (value is None or isinstance(value, str | Number)):
+            raise ValueError(
+                f"search=True tries several numbers of layers, so {name} of the encoder can't "
+                f"have entries for layers. Got {value!r}."
+            )
 
 
 def check_classes(data: Data, labels: Sequence[int], n_splits: int, payoff: Payoff | None) -> None:

@@ -12,7 +12,13 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.utils import check_random_state
 
 from skrgvae.estimator import HierarchicalSparseEncoder
-from skrgvae.pilot.checks import check_classes, check_parameters, least_rows, positive_class
+from skrgvae.pilot.checks import (
+    check_classes,
+    check_parameters,
+    check_searchable,
+    least_rows,
+    positive_class,
+)
 from skrgvae.pilot.data import check_data
 from skrgvae.pilot.draws import draw_stratified
 from skrgvae.pilot.fold import Task
@@ -153,6 +159,8 @@ def run_pilot(
     positive = positive_class(data, payoff)
     check_classes(data, labels, n_splits, payoff)
     encoder = _encoder(encoder, quick, data.y.size)
+    if search:
+        check_searchable(encoder)
     n_train = int(data.y.size * (1 - 1 / n_splits))
     settings = Settings(
         quick=quick,

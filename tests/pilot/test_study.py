@@ -101,6 +101,13 @@ def test_search_chooses_sizes_in_every_fold(table):
     assert widths <= {12, 24, 48}
 
 
+@pytest.mark.parametrize("name", ["hidden_layer_sizes", "free_bits"])
+def test_a_search_of_depths_takes_no_entries_for_layers(table, name):
+    encoder = small_encoder().set_params(**{name: (4, 2)})
+    with pytest.raises(ValueError, match=rf"so {name} of the encoder can't .* Got \(4, 2\)"):
+        run_pilot(*table, encoder=encoder, search=True, **FAST)
+
+
 def test_many_classes_and_arrays():
     X, y = load_digits(n_class=3, return_X_y=True)
     result = run_pilot(X[:150] / 16, y[:150], encoder=small_encoder(), random_state=0, **FAST)
