@@ -318,14 +318,14 @@ class Columns:
             they have in `like` if that is one of strings or categories and can hold them.
         """
         missing, integers = np.nan if like is None else None, integers or {}
-        decoded = [
-            decode_column(table[:, j], categories, missing)
-            if categories is not None
-            else _with_holes_filled(integers[j], table[:, j])
-            if j in integers
-            else table[:, j]
-            for j, categories in enumerate(self.categories)
-        ]
+        decoded = []
+        for j, categories in enumerate(self.categories):
+            values: NDArray = table[:, j]
+            if categories is not None:
+                values = decode_column(values, categories, missing)
+            elif j in integers:
+                values = _with_holes_filled(integers[j], values)
+            decoded.append(values)
         if like is not None:
             return write_frame(decoded, like)
         if self.are_numbers and not integers:
