@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from math import isfinite
+from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -274,13 +275,8 @@ def _seed(text: str) -> int:
 def _pilot(arguments: argparse.Namespace) -> None:
     if arguments.data is None and (arguments.target is not None or arguments.drop):
         raise ValueError("--target and --drop need a DATA file")
-    # Before the work, not after it.
-    _check_apart(
+    json_file, page_file = _files_to_write(
         {"DATA": arguments.data}, {"--json": arguments.json, "--report": arguments.report}
-    )
-    json_file, page_file = (
-        None if name is None else check_writable(name)
-        for name in (arguments.json, arguments.report)
     )
 
     with nullcontext() if arguments.quiet else _Progress(sys.stderr) as progress:
@@ -337,9 +333,7 @@ def _payoff(arguments: argparse.Namespace) -> Payoff | None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    # Before the work, not after it.
-    _check_apart({"DATA": arguments.data}, {"--out": arguments.out})
-    check_writable(arguments.out)
+    _files_to_write({"DATA": arguments.data}, {"--out": arguments.out})
 
     from skrgvae import HierarchicalSparseEncoder
     from skrgvae.tables import read_features
@@ -368,9 +362,7 @@ def _transform(arguments: argparse.Namespace) -> None:
     from skrgvae import HierarchicalSparseEncoder
     from skrgvae.tables import ending_of, read_features, write_features
 
-    # Before the work, not after it.
-    _check_apart({"MODEL": arguments.model, "DATA": arguments.data}, {"--out": arguments.out})
-    check_writable(arguments.out)
+    _files_to_write({"MODEL": arguments.model, "DATA": arguments.data}, {"--out": arguments.out})
     ending_of(arguments.out)
     encoder = HierarchicalSparseEncoder.load(arguments.model)
     names = getattr(encoder, "feature_names_in_", None)
@@ -383,13 +375,22 @@ def _transform(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: {features.shape[0]} rows, {features.shape[1]} features")
 
 
-def _check_apart(read: dict[str, str | None], written: dict[str, str | None]) -> None:
-    """Raise an error where a file would replace one that is read or was just written.
+def _files_to_write(
+    read: dict[str, str | None], written: dict[str, str | None]
+) -> list[Path | None]:
+    """Where a command writes, checked before the work and not after it.
 
     Parameters
     ----------
     read, written : dict
         Paths by what the user calls them; None where there is no such file.
+
+    Raises
+    ------
+    ValueError
+        If a file would replace one that is read or was just written.
+    OSError
+        If no file can be written there.
     """
     taken = {name: path for name, path in read.items() if path is not None}
     for name, path in written.items():
@@ -399,6 +400,7 @@ def _check_apart(read: dict[str, str | None], written: dict[str, str | None]) ->
             if _is_same_file(path, its_path):
                 raise ValueError(f"{name} must be another file than {other}, got {path} for both")
         taken[name] = path
+    return [None if path is None else check_writable(path) for path in written.values()]
 
 
 def _is_same_file(path: str, other: str) -> bool:

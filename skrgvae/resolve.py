@@ -81,7 +81,7 @@ def resolve_layers(layers: Any, n_layers: int) -> tuple[int, ...]:
         return tuple(range(n_layers))
     wanted = []
     for layer in _in_order("layers", layers):
-        if not _is_whole(layer) or not -n_layers <= int(layer) < n_layers:
+        if not is_whole(layer) or not -n_layers <= int(layer) < n_layers:
             raise ValueError(
                 f"layers must be 'all' or a sequence of positions from 0 (bottom) to "
                 f"{n_layers - 1}. Got {layers!r}."
@@ -163,14 +163,15 @@ def _in_order(name: str, values: Any) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether a parameter is an integer, which True is not."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _integers(name: str, values: Any) -> tuple[int, ...]:
     values = _in_order(name, values)
     for value in values:
-        if not _is_whole(value) or not 1 <= int(value) <= MOST_UNITS:
+        if not is_whole(value) or not 1 <= int(value) <= MOST_UNITS:
             raise ValueError(
                 f"The entries of {name} must be integers in the range [1, {MOST_UNITS}]. "
                 f"Got {value!r}."

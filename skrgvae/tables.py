@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from skrgvae.data.frames import repeated
 from skrgvae.persistence.atomic import write_atomically
 
 # More different values than this are no class labels; fractions are measurements sooner than
@@ -248,8 +248,7 @@ def _read_parquet(file: IO[bytes]) -> tuple[dict[str, Any], None]:
         import pandas as pd
         from pyarrow.parquet import read_schema
 
-        counts = Counter(read_schema(file).names)
-        if twice := [repr(name) for name, count in counts.items() if count > 1]:
+        if twice := repeated(read_schema(file).names):
             raise TableError(
                 "each column must have a name of its own, more than once there is "
                 + _listed(twice)

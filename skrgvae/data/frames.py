@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,17 @@ def as_table(X: Any) -> tuple[Any, Sequence[Any] | None]:
     # A single number that has the shape of all: for scikit-learn's wording about empty tables.
     check_array(np.broadcast_to(np.float32(0), frame.shape), ensure_all_finite=False)
     names = list(frame.columns)
-    if twice := [repr(name) for name, count in Counter(names).items() if count > 1]:
+    if twice := repeated(names):
         raise ValueError(f"Expected unique column names, got {', '.join(twice)} more than once.")
     dtypes = set(frame.dtypes)
     if len(dtypes) == 1 and _is_numeric(dtypes.pop()):
         return frame.to_numpy(), names  # far quicker than thousands of series
     return frame, names
+
+
+def repeated(names: Iterable[Any]) -> list[str]:
+    """Names that stand more than once, as messages show them."""
+    return [repr(name) for name, count in Counter(names).items() if count > 1]
 
 
 def read_columns(table: Any, names: Sequence[Any] | None = None) -> list[Column]:

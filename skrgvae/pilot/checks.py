@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Number
-from typing import Any
+from numbers import Number
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -12,6 +11,7 @@ from sklearn.base import BaseEstimator
 from skrgvae.pilot.data import Data
 from skrgvae.pilot.scores import DECIDING
 from skrgvae.pilot.worth import Payoff
+from skrgvae.resolve import is_whole
 
 
 def check_parameters(
@@ -35,10 +35,10 @@ def check_parameters(
         Which names the parameter.
     """
     for name, value, least in (("n_splits", n_splits, 2), ("n_repeats", n_repeats, 1)):
-        if not _is_whole(value) or value < least:
+        if not is_whole(value) or value < least:
             raise ValueError(f"{name} must be an integer and at least {least}. Got {value!r}.")
     for size in labels:
-        if not _is_whole(size):
+        if not is_whole(size):
             raise ValueError(f"The entries of labels must be integers. Got {size!r}.")
     if not 0 <= smallest_gain < np.inf:
         raise ValueError(f"smallest_gain must be a number from 0 on. Got {smallest_gain!r}.")
@@ -145,7 +145,3 @@ def positive_class(data: Data, payoff: Payoff | None) -> int | None:
     if len(counts) == 2:
         return int(np.argmin(counts))
     return None
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
