@@ -8,7 +8,7 @@ without deterministic hidden layers, all with the same number of passes over the
 same rate and no floors. Layers see their neighbours only (`skip_connections=False`), as in the
 paper. Nothing is chosen: each model looks at the test rows once, after its last pass::
 
-    python examples/paper_table.py            # 26 models, two hours on one core
+    python examples/paper_table.py            # 28 models, two hours on one core
     python examples/paper_table.py --table    # only print what is there
 
 With these few passes and one seed, this is a comparison of beginnings; `--passes` and `--seed`

@@ -160,16 +160,25 @@ class HierarchicalSparseEncoder(
         Share of itself that every weight (not the biases) loses in a step, over the learning
         rate [2]_. It keeps long trainings from fitting the rows alone. "auto": 0; 0.1 in a long
         training with hidden layers (see `hidden_layer_sizes`).
+    input_dropout : float or "auto", default="auto"
+        Probability of every entry, in every step anew, that the bottom-up pass doesn't see it,
+        while all entries are scored [3]_. Features then say what columns have in common, from
+        which hidden ones can be told, and less of what is each one's own. It costs nats of the
+        bound. "auto": 0.5 for counts; 0.3 where units outnumber the columns of a table with
+        measurements and there is no early stopping; else 0, and where training goes on
+        (`warm_start`, `partial_fit`).
     early_stopping : "auto" or bool, default="auto"
-        Whether to stop on the ELBO of held-out rows and keep the best epoch's weights. "auto":
-        with more than 10,000 rows, or when `X_val` is given.
+        Whether to stop on the ELBO of held-out rows and keep the best epoch's weights; where
+        `input_dropout` is above 0, on what training maximises, in which entries are hidden and
+        the KL of a unit counts for no less than `free_bits`. "auto": with more than 10,000 rows,
+        or when `X_val` is given.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping when no `X_val` is given.
     n_iter_no_change : int, default=10
         Epochs without an improvement of more than `tol` after which training stops; those of the
         warm-up don't count, nor those before the learning rate has halved where it falls early.
     tol : float, default=0.01
-        Smallest improvement of the held-out ELBO that counts, in nats per sample (absolute).
+        Smallest improvement on held-out rows that counts, in nats per sample (absolute).
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit. For the parameters of the
         network, "auto" keeps what it became there.
@@ -223,6 +232,8 @@ class HierarchicalSparseEncoder(
     .. [1] T. Salimans (2016). A Structured Variational Auto-encoder for Learning Deep
        Hierarchies of Sparse Features. arXiv:1602.08734.
     .. [2] I. Loshchilov, F. Hutter (2019). Decoupled Weight Decay Regularization. ICLR.
+    .. [3] P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol (2008). Extracting and Composing
+       Robust Features with Denoising Autoencoders. ICML.
 
     Examples
     --------
@@ -281,6 +292,7 @@ class HierarchicalSparseEncoder(
         "skip_connections": ["boolean"],
         "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "input_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -319,6 +331,7 @@ class HierarchicalSparseEncoder(
         skip_connections: bool = True,
         sparsity_penalty: float = 0.0,
         weight_decay: float | str = "auto",
+        input_dropout: float | str = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -350,6 +363,7 @@ class HierarchicalSparseEncoder(
         self.skip_connections = skip_connections
         self.sparsity_penalty = sparsity_penalty
         self.weight_decay = weight_decay
+        self.input_dropout = input_dropout
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change

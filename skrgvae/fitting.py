@@ -24,6 +24,7 @@ from skrgvae.training import (
     Snapshot,
     Stopping,
     Trainer,
+    Validation,
     advice,
     fall_for,
     fit_epochs,
@@ -176,10 +177,16 @@ def train(
     trainer = new_trainer(module, plan, rows.n_batches(size), seed, rows.device, rows.sizes(size))
     validate = None
     if held_out is not None:
-        scored, weights = HeldOut(held_out.source, seed), held_out.weights
+        scored = HeldOut(held_out.source, held_out.weights, seed)
 
-        def validate() -> float:
-            return float(np.average(scored.elbo(module).astype(np.float64), weights=weights))
+        def validate() -> Validation:
+            elbo = scored.terms(module).elbo()
+            if plan.settings.input_dropout == 0.0:
+                return Validation(elbo, elbo)
+            terms = scored.terms(module, plan.settings.input_dropout)
+            kl = torch.from_numpy(terms.kl)
+            floored = trainer.steps.objective.floored(kl, plan.kl_weight)
+            return Validation(elbo, terms.log_likelihood - float(floored))
 
     run = fit_epochs(
         trainer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -341,44 +341,68 @@ def score_rows(
     return _elbo(module, rows, seed, sample=0)
 
 
+class HeldOutTerms(NamedTuple):
+    """Means over held-out rows of one joint sample per row, in nats."""
+
+    log_likelihood: float
+    kl: NDArray[np.float64]  # per unit, all layers side by side
+
+    def elbo(self) -> float:
+        """The bound."""
+        return self.log_likelihood - float(self.kl.sum())
+
+
 class HeldOut:
-    """Rows that are scored again and again, as `score_rows` does with one sample.
+    """Rows whose terms of the bound are asked for again and again, those that `score_rows` has.
 
     A row's noise is the same every time: it is kept, beside the row, where there is little of it.
 
     Parameters
     ----------
     rows : Source
+    weights : ndarray of shape (n_rows,) or None
     seed : int
     """
 
-    def __init__(self, rows: Source, seed: int) -> None:
+    def __init__(self, rows: Source, weights: NDArray[np.float64] | None, seed: int) -> None:
         self.rows, self.seed = rows, seed
+        weights = np.ones(rows.n_rows) if weights is None else weights
+        self.shares = torch.from_numpy(weights / weights.sum())
         self._kept: list[_NoisyPiece] = []
 
     @own_modes()
     @torch.no_grad()
-    def elbo(self, module: Hierarchy) -> NDArray[np.floating]:
-        """ELBO of every row, in nats; modules are of one architecture, dtype and device."""
+    def terms(self, module: Hierarchy, hidden_share: float = 0.0) -> HeldOutTerms:
+        """For a module of the same architecture, dtype and device each time.
+
+        The bottom-up pass doesn't see the given share of the entries, each time the same ones.
+        """
+        means = np.zeros(1 + sum(module.architecture.layer_sizes))
+        generator, hidden = torch.Generator().manual_seed(self.seed), None
+        for where, table, noise in self._pieces(module):
+            shares = self.shares[where]
+            if hidden_share > 0.0:
+                uniform = torch.rand(table.shape, generator=generator)
+                hidden = (uniform < hidden_share).to(table.device)
+            terms = module(table, noise, hidden)
+            found = torch.cat([terms.log_likelihood.unsqueeze(1), *terms.kl], dim=1)
+            means += (shares @ found[: len(shares)].double().cpu()).numpy()
+        return HeldOutTerms(float(means[0]), means[1:])
+
+    def _pieces(self, module: Hierarchy) -> Iterable[_NoisyPiece]:
         pieces: Iterable[_NoisyPiece] = self._kept
         if not self._kept:
             pieces = _noisy_pieces(module, self.rows, self.seed)
             width = self.rows.n_columns + sum(module.architecture.layer_sizes)
             if self.rows.n_rows * width <= MOST_KEPT:
                 pieces = self._kept = list(pieces)
-        return _elbo_of(module, pieces, self.rows)
+        return pieces
 
 
 def _elbo(module: Hierarchy, rows: Source, seed: int, sample: int) -> NDArray[np.floating]:
     """ELBO of every row by its joint sample of that number."""
-    return _elbo_of(module, _noisy_pieces(module, rows, seed, sample), rows)
-
-
-def _elbo_of(
-    module: Hierarchy, pieces: Iterable[_NoisyPiece], rows: Source
-) -> NDArray[np.floating]:
     out = np.empty(rows.n_rows, rows.dtype)
-    for where, table, noise in pieces:
+    for where, table, noise in _noisy_pieces(module, rows, seed, sample):
         terms = module(table, noise)
         kl = torch.stack([layer.sum(dim=1) for layer in terms.kl]).sum(dim=0)
         _put(out, where, terms.log_likelihood - kl)

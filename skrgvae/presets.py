@@ -15,6 +15,7 @@ DENSITY_PRESET: dict[str, Any] = {
     "kl_warmup": 0.2,
     "learning_rate": 1e-2,
     "weight_decay": 0.1,
+    "input_dropout": 0.0,
     "batch_size": 250,
     "max_iter": 100,
 }

@@ -50,6 +50,8 @@ class Recipe:
         Over the rows, where they are not a matter of seconds.
     weight_decay : float
         What weights lose of themselves in a step, over the learning rate.
+    input_dropout : float
+        Share of the entries that the bottom-up pass doesn't see in a step.
     """
 
     firing_rate: float
@@ -60,6 +62,7 @@ class Recipe:
     batch_size: int = 100
     passes: int = 60
     weight_decay: float = 0.0
+    input_dropout: float = 0.0
 
     def rate_for(self, n_columns: int) -> float:
         """Learning rate for so many columns.
@@ -107,9 +110,13 @@ SEARCHING_DEEP = replace(
 # many ways. So units are on for half of the rows, each has to hear something of the row, and
 # steps are small enough that the directions which units start from are refined and not replaced.
 # A floor three times as high serves clean tables a little better, and learns the noise of others.
-SPANNING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.1, growth=1.0)
-# Counts: there are far more causes than units, and it takes that floor to hear of many.
-COUNTING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.3, growth=1.0)
+# Units that have to guess what they don't see say what columns have in common.
+SPANNING = Recipe(
+    firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.1, growth=1.0, input_dropout=0.3
+)
+# Counts: there are far more causes than units, and it takes that floor to hear of many. Of what
+# the words of a text have in common, half of them tell as much.
+COUNTING = replace(SPANNING, top_free_bits=0.3, input_dropout=0.5)
 
 
 def recipe_for(layer_sizes: Sequence[int], families: Sequence[str], long: bool = False) -> Recipe:

@@ -200,6 +200,7 @@ OTHER = {
     "skip_connections": False,
     "sparsity_penalty": 0.1,
     "weight_decay": 0.1,
+    "input_dropout": 0.1,
     "early_stopping": True,
     "validation_fraction": 0.2,
     "n_iter_no_change": 2,

@@ -80,6 +80,7 @@ def test_without_kernels(monkeypatch):
         {"posterior": "mean_field"},
         {"optimizer": "adam", "learning_rate": 1e-3},
         {"sparsity_penalty": 0.1},
+        {"input_dropout": 0.3},
         {"skip_connections": False},
         {"batch_size": 7},
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import coo_array, csr_array
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -156,6 +157,7 @@ def test_automatic_hidden_layer_sizes_are_reported(X):
         {"free_bits": (0.0, 0.1, 0.2)},
         {"sparsity_penalty": 0.1},
         {"weight_decay": 0.1},
+        {"input_dropout": 0.3},
         {"kl_weight": 0.0},
         {"kl_warmup": 0.0},
         {"kl_warmup": 1.0},
@@ -589,9 +591,10 @@ def test_rows_to_stop_on_are_not_used_where_it_does_not_stop(X):
     np.testing.assert_array_equal(with_rows.transform(X), encoder().fit(X[:60]).transform(X))
 
 
-def test_rows_to_stop_on_do_not_touch_the_weights(X):
+@pytest.mark.parametrize("input_dropout", [0.0, 0.3])
+def test_rows_to_stop_on_do_not_touch_the_weights(X, input_dropout):
     # They choose an epoch, and the last one here.
-    settings = {"kl_warmup": 1.0, "learning_rate": 0.01}
+    settings = {"kl_warmup": 1.0, "learning_rate": 0.01, "input_dropout": input_dropout}
     with_rows = encoder(n_iter_no_change=9, **settings).fit(X[:60], X_val=X[60:])
     assert with_rows.best_iter_ == 2
     np.testing.assert_array_equal(
@@ -612,6 +615,40 @@ def test_automatic_early_stopping(n_rows, stops):
     rows = np.random.default_rng(0).normal(size=(n_rows, 2)).astype(np.float32)
     fitted = encoder(layer_sizes=(2,), batch_size=5_000, max_iter=1).fit(rows)
     assert np.isfinite(fitted.history_["validation_elbo"]).all() == stops
+
+
+# Hidden entries
+
+
+def test_normalisation_is_that_of_whole_rows_after_a_training_with_hidden_entries(X):
+    def first_moments(**parameters):
+        module = encoder(input_dropout=0.5, **parameters).fit(X)._model.new_module()
+        inputs = module.likelihood.inputs(module.likelihood.observe(torch.from_numpy(X)))
+        norm = module.bottom_up.norms[0]
+        sums = norm.register_forward_hook(lambda _, given, __: found.append(given[0]))
+        found = []
+        with torch.no_grad():
+            module.bottom_up(inputs.float())
+        sums.remove()
+        return norm, found[0]
+
+    norm, sums = first_moments(batch_size=len(X))
+    torch.testing.assert_close(norm.running_mean, sums.mean(dim=0), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(norm.running_variance, sums.var(dim=0), rtol=1e-4, atol=1e-5)
+
+
+def test_the_held_out_bound_of_a_training_with_hidden_entries_is_the_score(X):
+    fitted = encoder(input_dropout=0.5).fit(X[:60], X_val=X[60:])
+    told = fitted.history_["validation_elbo"][fitted.best_iter_ - 1]
+    assert fitted.score(X[60:]) == pytest.approx(told, rel=1e-5)
+
+
+def test_hidden_entries_are_other_ones_with_another_seed_and_the_same_with_the_same(X):
+    fits = [encoder(input_dropout=0.5, random_state=seed).fit(X) for seed in (0, 0, 1)]
+    features = [fitted.transform(X) for fitted in fits]
+    np.testing.assert_array_equal(features[0], features[1])
+    assert not np.allclose(features[0], features[2])
+    assert not np.allclose(features[0], encoder(input_dropout=0.0).fit(X).transform(X))
 
 
 # Going on

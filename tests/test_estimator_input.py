@@ -93,6 +93,8 @@ BAD_PARAMETERS = [
     ({"sparsity_penalty": -1.0}, "'sparsity_penalty' parameter .* Got -1.0"),
     ({"weight_decay": -1.0}, "'weight_decay' parameter .* Got -1.0"),
     ({"weight_decay": None}, "'weight_decay' parameter .* Got None"),
+    ({"input_dropout": 1.0}, "'input_dropout' parameter .* Got 1.0"),
+    ({"input_dropout": None}, "'input_dropout' parameter .* Got None"),
     ({"early_stopping": "never"}, "'early_stopping' parameter .* Got 'never'"),
     ({"validation_fraction": 1.0}, "'validation_fraction' parameter .* Got 1.0"),
     ({"n_iter_no_change": 0}, "'n_iter_no_change' parameter .* Got 0"),

@@ -7,7 +7,6 @@ from sklearn.datasets import load_breast_cancer
 
 from skrgvae import HierarchicalSparseEncoder
 from skrgvae.data.cells import is_missing
-from skrgvae.likelihoods import Observed
 
 N_ROWS, N_COLUMNS = 90, 6
 
@@ -252,22 +251,46 @@ def test_imputation_beats_column_means():
     assert np.mean([ratio_to_means(seed) for seed in range(3)]) < 0.4
 
 
-def test_in_training_a_row_is_seen_through_the_holes_of_the_one_before_it():
-    known = torch.tensor([[True, False, True], [True, True, False], [True, True, True]])
-    values = torch.where(known, torch.arange(9.0).reshape(3, 3), 0.0)
-    data = torch.where(known, 10 + values, torch.nan)
-    seen = Observed(values, known, data).less_another_rows_holes()
-    expected = [[True, False, True], [True, False, False], [True, True, False]]
-    assert seen.known.tolist() == expected
-    assert seen.values.tolist() == (values * torch.tensor(expected)).tolist()
-    assert (~torch.isnan(seen.data)).tolist() == expected
-    complete = Observed(values, None)
-    assert complete.less_another_rows_holes() is complete
+SEEN = torch.tensor([[1.0, torch.nan, 3.0], [4.0, 5.0, torch.nan], [7.0, 8.0, 9.0]])
 
 
-def test_all_known_entries_are_scored_in_training():
+@pytest.mark.parametrize(
+    ("training", "hidden", "expected"),
+    [
+        # Each row through the holes of the one before it, the first through those of the last.
+        (True, None, [[1, 0, 1], [1, 0, 0], [1, 1, 0]]),
+        (True, [[0, 0, 1], [0, 0, 0], [1, 0, 0]], [[1, 0, 0], [1, 0, 0], [0, 1, 0]]),
+        (False, None, [[1, 0, 1], [1, 1, 0], [1, 1, 1]]),
+    ],
+)
+def test_what_the_bottom_up_pass_sees_of_rows_with_holes(training, hidden, expected):
+    likelihood = encoder(max_iter=1).fit(HOLES[:, :3])._model.new_module().likelihood
+    likelihood.train(training)
+    hidden = None if hidden is None else torch.tensor(hidden, dtype=torch.bool)
+    observed = likelihood.observe(SEEN)
+    seen = likelihood.seen(SEEN, observed, hidden)
+    known = torch.tensor(expected, dtype=torch.bool)
+    assert seen.known.tolist() == known.tolist()
+    assert seen.values.tolist() == torch.where(known, observed.values, 0.0).tolist()
+    assert (~torch.isnan(seen.data)).tolist() == known.tolist()
+
+
+def test_of_complete_rows_all_is_seen_but_what_is_hidden():
+    module = encoder(max_iter=1).fit(HOLES)._model.new_module()
+    rows = torch.ones(5, HOLES.shape[1])
+    observed = module.likelihood.train().observe(rows)
+    assert module.likelihood.seen(rows, observed) is observed
+    hidden = torch.rand(rows.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    seen = module.likelihood.seen(rows, observed, hidden)
+    assert seen.known.tolist() == (~hidden).tolist()
+
+
+@pytest.mark.parametrize("hide", [False, True])
+def test_all_known_entries_are_scored_in_training(hide):
     module = encoder(max_iter=1).fit(HOLES)._model.new_module()
     rows = torch.from_numpy(HOLES.astype(np.float32))
+    hidden = torch.zeros(rows.shape, dtype=torch.bool)
+    hidden[::3, ::2] = hide
     noise = [torch.zeros(N_ROWS, size) for size in (4, 2)]
     observed = module.likelihood.observe(rows)
 
@@ -276,10 +299,10 @@ def test_all_known_entries_are_scored_in_training():
         return module.likelihood.log_prob(observed, module.top_down.decode(values))
 
     module.train()
-    terms = module(rows, noise)
+    terms = module(rows, noise, hidden if hide else None)
     module.train()
-    hidden = score(observed.less_another_rows_holes())
-    torch.testing.assert_close(terms.log_likelihood, hidden)
+    expected = score(module.likelihood.seen(rows, observed, hidden))
+    torch.testing.assert_close(terms.log_likelihood, expected)
     module.eval()  # scores are of what there is to see
     torch.testing.assert_close(module(rows, noise).log_likelihood, score(observed))
 

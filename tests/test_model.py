@@ -432,12 +432,36 @@ def test_global_generators_are_left_alone(deep, table):
 
 
 @pytest.mark.parametrize("most", [0, 2**24])
-def test_held_out_rows_are_scored_as_others(deep, table, most, monkeypatch):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_held_out_rows_are_scored_as_others(deep, table, most, weighted, monkeypatch):
     monkeypatch.setattr(skrgvae.model, "MOST_KEPT", most)
-    rows, module = ArrayRows(table.astype(np.float32)), deep.new_module()
-    held_out = HeldOut(rows, seed=3)
+    rows, module = ArrayRows(table), deep.new_module(torch.float64)
+    weights = np.arange(1.0, 1 + len(table)) if weighted else None
+    held_out = HeldOut(rows, weights, seed=3)
     for _ in range(3):
-        np.testing.assert_array_equal(held_out.elbo(module), score_rows(module, rows, 3))
+        terms = held_out.terms(module)
+        expected = np.average(score_rows(module, rows, 3), weights=weights)
+        assert terms.elbo() == pytest.approx(expected, rel=1e-10)
+        assert terms.kl.shape == (sum(deep.architecture.layer_sizes),)
         with torch.no_grad():
             module.top_down.top.loc.add_(0.1)
     assert bool(held_out._kept) == (most > 0)
+
+
+@pytest.mark.parametrize("most", [0, 2**24])
+def test_the_same_entries_of_held_out_rows_are_hidden_each_time(deep, table, most, monkeypatch):
+    monkeypatch.setattr(skrgvae.model, "MOST_KEPT", most)
+    held_out, module = HeldOut(ArrayRows(table), None, seed=3), deep.new_module(torch.float64)
+    seen = held_out.terms(module)
+    first, second = (held_out.terms(module, 0.5) for _ in range(2))
+    assert first.elbo() == second.elbo()
+    # Of fewer entries each unit says less.
+    assert first.kl.sum() < seen.kl.sum()
+    # Nothing is said of rows of which nothing is seen.
+    np.testing.assert_allclose(held_out.terms(module, 1.0).kl, 0.0, atol=1e-12)
+
+
+def test_kl_of_held_out_rows_is_that_of_the_units(deep, table):
+    held_out = HeldOut(ArrayRows(table), None, deep.seed)
+    kl = np.concatenate(deep.unit_kl(ArrayRows(table)))
+    np.testing.assert_allclose(held_out.terms(deep.new_module(torch.float64)).kl, kl, rtol=1e-10)

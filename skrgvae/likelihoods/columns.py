@@ -119,17 +119,22 @@ class ColumnLikelihood(nn.Module):
         known = ~torch.isnan(data)
         return Observed(torch.where(known, values, 0.0), known, data)
 
-    def seen(self, observed: Observed) -> Observed:
-        """What of the observed entries the bottom-up pass may see; all are scored.
+    def seen(self, table: Tensor, observed: Observed, hidden: Tensor | None = None) -> Observed:
+        """What the bottom-up pass may see of rows, (n_rows, n_columns); all entries are scored.
 
-        In training, where rows have holes, q sees of each row only what the row before it in the
-        (shuffled) batch has as well, while all known entries are scored. This is a bound of the
-        same log-density, as any q gives one; and it makes the network fill holes like those of
-        the table, where else it would learn to copy what it sees, and never be asked about what
-        it does not. Vincent et al. (2008), "Extracting and composing robust features with
-        denoising autoencoders", hide entries for the same reason.
+        In training q sees no `hidden` entries (True where), and where rows have holes, of each row
+        only what the row before it in the (shuffled) batch has as well (of the first: the last).
+        This is a bound of the same log-density, as any q gives one; and it makes the network fill
+        holes, such as the table has, where else it would learn to copy what it sees, and never be
+        asked about what it does not. Vincent et al. (2008), "Extracting and composing robust
+        features with denoising autoencoders", hide entries for the same reason.
         """
-        return observed.less_another_rows_holes() if self.training else observed
+        if self.training and observed.known is not None:
+            lacking = torch.isnan(table).roll(1, dims=0)
+            hidden = lacking if hidden is None else hidden | lacking
+        if hidden is None:
+            return observed
+        return self.observe(table.masked_fill(hidden, torch.nan), complete=False)
 
     def inputs(self, observed: Observed) -> Tensor:
         """What the bottom-up pass reads, (n_rows, n_inputs).

@@ -47,14 +47,6 @@ class Observed(NamedTuple):
         """Which rows say anything, (n_rows, 1); None: all of them."""
         return None if self.known is None else self.known.any(dim=-1, keepdim=True)
 
-    def less_another_rows_holes(self) -> Observed:
-        """Every row without the entries that the row before it lacks (the first: the last row)."""
-        if self.known is None:
-            return self
-        known = self.known & self.known.roll(1, dims=0)
-        data = None if self.data is None else torch.where(known, self.data, torch.nan)
-        return Observed(blank(self.values, known), known, data)
-
 
 class Family(nn.Module):
     """Law of one block of columns given the decoder's outputs.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from skrgvae.network.architecture import Architecture
 from skrgvae.network.bottom_up import BottomUp
 from skrgvae.network.fused import FusedPass
 from skrgvae.network.merge import POSTERIORS, structured
+from skrgvae.network.modules import BatchNorm
 from skrgvae.network.records import BoundTerms, LayerPass, Message
 from skrgvae.network.top_down import TopDown
 
@@ -37,6 +38,18 @@ class Hierarchy(nn.Module):
         """Draw all weights; the likelihood must have its statistics by then."""
         self.bottom_up.draw(generator)
         self.top_down.draw(generator, self.likelihood.initial_outputs())
+
+    @torch.no_grad()
+    def take_moments(self, batches: Iterable[tuple[Tensor, Sequence[Tensor]]]) -> None:
+        """Let the running moments be those of rows and their noise, of which all is seen."""
+        for part in self.modules():
+            if isinstance(part, BatchNorm):
+                part.n_batches.zero_()
+        self.train()
+        for table, noise in batches:
+            layers = self.posterior(self.likelihood.observe(table), noise)
+            self.top_down.decode([record.value for record in layers])
+        self.eval()
 
     def start_from(self, table: Tensor, generator: torch.Generator) -> None:
         """Let units start as detectors of training rows, (n_rows, n_columns) in data units."""
@@ -87,16 +100,20 @@ class Hierarchy(nn.Module):
         """KL(q || p) of every unit given the layer above (nats), shape (..., n_rows, n_units)."""
         return self.law.kl(record.loc_q, record.scale_q, record.loc_p, record.scale_p)
 
-    def forward(self, table: Tensor, noise: Sequence[Tensor]) -> BoundTerms:
+    def forward(
+        self, table: Tensor, noise: Sequence[Tensor], hidden: Tensor | None = None
+    ) -> BoundTerms:
         """Terms of the bound for rows in data units, by one joint sample per row.
 
         Parameters
         ----------
         table : Tensor of shape (n_rows, n_columns)
         noise : sequence of Tensor of shape (n_rows, n_units), bottom first
+        hidden : Tensor of bool of shape (n_rows, n_columns) or None
+            Entries that are scored and that the bottom-up pass doesn't see; None: none.
         """
         observed = self.likelihood.observe(table)
-        layers = self.posterior(self.likelihood.seen(observed), noise)
+        layers = self.posterior(self.likelihood.seen(table, observed, hidden), noise)
         values = tuple(record.value for record in layers)
         log_likelihood = self.likelihood.log_prob(observed, self.top_down.decode(values))
         return BoundTerms(log_likelihood, tuple(self.kl(record) for record in layers), values)

@@ -4,7 +4,7 @@ from skrgvae.training.advice import advice
 from skrgvae.training.average import Average
 from skrgvae.training.batches import Rows
 from skrgvae.training.history import Epoch, History
-from skrgvae.training.loop import Hooks, Run, Stopping, fit_epochs
+from skrgvae.training.loop import Hooks, Run, Stopping, Validation, fit_epochs
 from skrgvae.training.schedules import Schedule, fall_for
 from skrgvae.training.snapshot import Snapshot, restore, take_snapshot
 from skrgvae.training.steps import Settings
@@ -22,6 +22,7 @@ __all__ = [
     "Snapshot",
     "Stopping",
     "Trainer",
+    "Validation",
     "advice",
     "fall_for",
     "fit_epochs",

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -21,6 +21,21 @@ class Stopping:
 
     n_iter_no_change: int
     tol: float
+
+
+class Validation(NamedTuple):
+    """Of held-out rows, in nats per row.
+
+    Attributes
+    ----------
+    elbo : float
+        What is told.
+    objective : float
+        What chooses: the ELBO, or where entries are hidden, what training maximises.
+    """
+
+    elbo: float
+    objective: float
 
 
 class Hooks(Protocol):
@@ -41,12 +56,14 @@ class Run:
     ----------
     history : History
     best : int
-        Number (1 = first) of the epoch whose weights are kept: the best by the held-out ELBO, or
-        the last one where there is none.
+        Number (1 = first) of the epoch whose weights are kept: the best by the objective on
+        held-out rows, or the last one where there are none.
+    best_objective : float
+        Of that epoch; -inf where there is none.
     kept : dict of str to Tensor
         State of the module after that epoch.
     reference : float
-        Held-out ELBO (nats per row) that the next epochs must exceed by the tolerance.
+        Held-out objective (nats per row) that the next epochs must exceed by the tolerance.
     waited : int
         Epochs since one did.
     ended : bool
@@ -57,23 +74,19 @@ class Run:
 
     history: History = field(default_factory=History)
     best: int = 0
+    best_objective: float = -math.inf
     kept: dict[str, Tensor] = field(default_factory=dict)
     reference: float = -math.inf
     waited: int = 0
     ended: bool = False
     interrupted: bool = False
 
-    def best_elbo(self) -> float:
-        """Held-out ELBO of the kept weights; -inf where there is none."""
-        elbo = self.history.epochs[self.best - 1].validation_elbo if self.best else math.nan
-        return -math.inf if math.isnan(elbo) else elbo
-
 
 def fit_epochs(
     trainer: Trainer,
     rows: Rows,
     max_iter: int,
-    validate: Callable[[], float] | None = None,
+    validate: Callable[[], Validation] | None = None,
     stopping: Stopping | None = None,
     hooks: Hooks | None = None,
     run: Run | None = None,
@@ -89,7 +102,7 @@ def fit_epochs(
     rows : Rows
     max_iter : int
     validate : callable or None
-        Gives the held-out ELBO at weight 1; with it, the weights of the best epoch are restored.
+        Looks at held-out rows; with it, the weights of the best epoch are restored.
     stopping : Stopping or None
     hooks : Hooks or None
     run : Run or None
@@ -106,10 +119,8 @@ def fit_epochs(
         while not run.ended:
             if hooks is not None:
                 hooks.begin_epoch()
-            epoch = trainer.epoch(rows)
-            if validate is not None:
-                epoch = _with_validation(epoch, validate)
-            run = _after_epoch(run, epoch, trainer, max_iter, stopping)
+            epoch, objective = _epoch(trainer, rows, validate)
+            run = _after_epoch(run, epoch, objective, trainer, max_iter, stopping)
             if save is not None:
                 save(run)
             if hooks is not None and hooks.end_epoch(run.history):
@@ -127,30 +138,42 @@ def fit_epochs(
     return run
 
 
+def _epoch(
+    trainer: Trainer, rows: Rows, validate: Callable[[], Validation] | None
+) -> tuple[Epoch, float]:
+    """One pass with what follows its steps, and the objective on held-out rows (NaN: none)."""
+    epoch = trainer.epoch(rows)
+    started = time.perf_counter()
+    trainer.take_moments(rows)
+    elbo, objective = (math.nan, math.nan) if validate is None else validate()
+    seconds = epoch.seconds + time.perf_counter() - started
+    return replace(epoch, validation_elbo=elbo, seconds=seconds), objective
+
+
 def _after_epoch(
-    run: Run, epoch: Epoch, trainer: Trainer, max_iter: int, stopping: Stopping | None
+    run: Run,
+    epoch: Epoch,
+    objective: float,
+    trainer: Trainer,
+    max_iter: int,
+    stopping: Stopping | None,
 ) -> Run:
     """Where training stands now: a new object, so that an interruption never finds half of it."""
     history = History([*run.history.epochs, epoch])
     number = len(history.epochs)
-    best, kept = run.best, run.kept
-    if epoch.validation_elbo > run.best_elbo() or run.best_elbo() == -math.inf:
+    best, best_objective, kept = run.best, run.best_objective, run.kept
+    if objective > best_objective or best_objective == -math.inf:
         best, kept = number, _copy_state(trainer.module)
+        best_objective = -math.inf if math.isnan(objective) else objective
     reference, waited = run.reference, run.waited
     if stopping is not None and trainer.schedule.settled(trainer.step):
-        if epoch.validation_elbo > reference + stopping.tol:
-            reference, waited = epoch.validation_elbo, 0
+        if objective > reference + stopping.tol:
+            reference, waited = objective, 0
         else:
             waited += 1
     stops = stopping is not None and waited >= stopping.n_iter_no_change
-    return Run(history, best, kept, reference, waited, ended=stops or number >= max_iter)
-
-
-def _with_validation(epoch: Epoch, validate: Callable[[], float]) -> Epoch:
-    started = time.perf_counter()
-    elbo = validate()
-    seconds = epoch.seconds + time.perf_counter() - started
-    return replace(epoch, validation_elbo=elbo, seconds=seconds)
+    ended = stops or number >= max_iter
+    return Run(history, best, best_objective, kept, reference, waited, ended)
 
 
 def _copy_state(module: nn.Module) -> dict[str, Tensor]:

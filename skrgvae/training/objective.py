@@ -108,7 +108,7 @@ class FusedObjective:
         """Loss of a batch, its terms of the bound, and the derivatives of the loss."""
         n_rows, per_unit = len(terms.values), terms.kl
         reconstruction = terms.log_likelihood.mean()
-        loss = kl_weight * torch.maximum(per_unit, self.floors).sum() - reconstruction
+        loss = self.floored(per_unit, kl_weight) - reconstruction
         by_kl = per_unit.ge(self.floors).to(per_unit.dtype).mul_(kl_weight / n_rows)
         by_values = None
         if self.sparsity_penalty > 0:
@@ -119,6 +119,10 @@ class FusedObjective:
             loss = loss + penalty.detach()
         summary = BatchSummary(reconstruction, torch.mv(self.members, per_unit))
         return loss, summary, Slopes(-1 / n_rows, by_kl, by_values)
+
+    def floored(self, per_unit: Tensor, kl_weight: float | Tensor) -> Tensor:
+        """What the loss has of the units' mean KLs, (n_units,)."""
+        return kl_weight * torch.maximum(per_unit, self.floors.to(per_unit)).sum()
 
 
 def _relative_norm(value: Tensor) -> Tensor:

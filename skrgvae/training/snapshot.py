@@ -45,8 +45,8 @@ def take_snapshot(trainer: Trainer, run: Run) -> Snapshot:
     values = {
         "trainer": state,
         "best": run.best,
-        # JSON knows no infinity.
-        "reference": None if run.reference == -math.inf else run.reference,
+        "best_objective": _finite(run.best_objective),
+        "reference": _finite(run.reference),
         "waited": run.waited,
         "ended": run.ended,
     }
@@ -70,11 +70,21 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> Run:
     return Run(
         History.from_dict(history),
         values["best"],
+        _or_none_yet(values["best_objective"]),
         _as_tensors(_under("kept", arrays), trainer.device) or module,
-        -math.inf if values["reference"] is None else values["reference"],
+        _or_none_yet(values["reference"]),
         values["waited"],
         values["ended"],
     )
+
+
+def _finite(value: float) -> float | None:
+    """A number, or None: JSON knows no infinity."""
+    return None if value == -math.inf else value
+
+
+def _or_none_yet(value: float | None) -> float:
+    return -math.inf if value is None else value
 
 
 def _as_arrays(prefix: str, state: dict[str, Tensor]) -> dict[str, NDArray]:

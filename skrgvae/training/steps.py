@@ -32,6 +32,7 @@ class Settings:
     free_bits: tuple[float, ...]
     sparsity_penalty: float
     weight_decay: float
+    input_dropout: float
 
 
 class FusedPass(Protocol):
@@ -45,10 +46,11 @@ class FusedPass(Protocol):
 
     recordable: bool
 
-    def read(self, rows: Tensor, complete: bool | None) -> Any:
+    def read(self, rows: Tensor, complete: bool | None, hidden: Tensor | None) -> Any:
         """All that `forward` needs of rows and that no parameter has a part in.
 
-        `complete` tells whether no entry is missing; None: it has to look.
+        `complete` tells whether no entry is missing (None: it has to look), and `hidden` which
+        entries the way up doesn't see (None: it sees all).
         """
 
     def forward(self, reading: Any, noise: Tensor) -> SampledTerms:
@@ -70,6 +72,8 @@ class Batch:
     fused : FusedPass or None
     noise : Tensor of shape (n_rows, n_units of all layers)
         Standard normal.
+    hidden : Tensor of bool of shape (n_rows, n_columns) or None
+        Entries that the way up doesn't see; None: it sees all.
     reading : object
         Of the fused pass.
     """
@@ -78,6 +82,7 @@ class Batch:
     complete: bool | None
     fused: FusedPass | None
     noise: Tensor = field(init=False)
+    hidden: Tensor | None = None
     reading: Any = None
 
 
@@ -168,7 +173,8 @@ class Steps:
     def _write_gradients(self, batch: Batch, kl_weight: float) -> tuple[float, BatchSummary]:
         """Loss of a batch and its terms of the bound; the gradients are left in the buffer."""
         if batch.fused is None:
-            terms = self.module(batch.rows, list(batch.noise.split(self.layer_sizes, dim=1)))
+            noise = batch.noise.split(self.layer_sizes, dim=1)
+            terms = self.module(batch.rows, list(noise), batch.hidden)
             options = self.settings.free_bits, self.settings.sparsity_penalty
             loss, summary = objective(terms, kl_weight, *options)
             write_gradients(loss, self.module, self.flat)

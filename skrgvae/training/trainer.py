@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from skrgvae.training.schedules import Schedule
 from skrgvae.training.steps import Batch, Settings, Steps
 from skrgvae.training.threads import threads_for
 
+# Batches of rows seen whole that running moments are taken from.
+MOMENT_BATCHES = 20
+
 
 class Trainer:
     """Steps of one optimiser on one module, epoch by epoch.
@@ -29,9 +33,11 @@ class Trainer:
     Parameters
     ----------
     module : nn.Module
-        Called as `module(rows, noise)`, answers `BoundTerms`; noise is a list of standard normal
-        tensors of shape (n_rows, n_units), one per layer, bottom first. It may have a method
-        `fused_pass` that gives a faster way to the same, and to its gradients.
+        Called as `module(rows, noise, hidden)`, answers `BoundTerms`; noise is a list of standard
+        normal tensors of shape (n_rows, n_units), one per layer, bottom first, and `hidden` True
+        for entries that the way up is not to see, or None. Where there are such entries, its
+        method `take_moments` takes those of rows seen whole. It may have a method `fused_pass`
+        that gives a faster way to the same, and to its gradients.
     layer_sizes : sequence of int
         Units per layer, bottom first.
     schedule : Schedule
@@ -97,6 +103,16 @@ class Trainer:
             seconds=time.perf_counter() - started,
         )
 
+    def take_moments(self, rows: Rows) -> None:
+        """Let running moments be those of rows of which all is seen, where steps hide entries."""
+        if self.settings.input_dropout > 0.0:
+            batches = islice(rows.shuffled(self.settings.batch_size, self.rng), MOMENT_BATCHES)
+            module: Any = self.module
+            module.take_moments(
+                (table, self.noise(len(table)).split(self.layer_sizes, dim=1))
+                for table, _ in batches
+            )
+
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on beside the module's own state, without tensors."""
         return {
@@ -145,10 +161,19 @@ class Trainer:
             dtype=self.steps.flat.dtype,
         )
 
+    def hidden(self, rows: Tensor) -> Tensor | None:
+        """Entries of rows to hide, each with the same probability, or None where it is 0."""
+        share = self.settings.input_dropout
+        if share == 0.0:
+            return None
+        uniform = torch.rand(rows.shape, generator=self.generator, device=self.device)
+        return uniform < share
+
     def _make_ready(self, batch: Batch) -> None:
         batch.noise = self.noise(len(batch.rows))
+        batch.hidden = self.hidden(batch.rows)
         if batch.fused is not None:
-            batch.reading = batch.fused.read(batch.rows, batch.complete)
+            batch.reading = batch.fused.read(batch.rows, batch.complete, batch.hidden)
 
     def _check(self) -> None:
         if self.steps.has_given_up():

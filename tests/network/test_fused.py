@@ -36,11 +36,13 @@ def weights_for(architecture: Architecture, n_rows: int, dtype):
     return 0.7, by_kl, torch.randn(n_rows, n_units, dtype=dtype, generator=generator)
 
 
-def readable(architecture: Architecture, table: np.ndarray, training: bool, dtype=DOUBLE):
+def readable(
+    architecture: Architecture, table: np.ndarray, training: bool, dtype=DOUBLE, hidden=None
+):
     """All results of the readable pass, gradients and running moments after it included."""
     module = build(architecture, dtype=dtype).train(training)
     noise = noise_for(architecture, len(table), dtype=dtype)
-    terms = module(torch.from_numpy(table), noise)
+    terms = module(torch.from_numpy(table), noise, hidden)
     kl, values = torch.cat(terms.kl, dim=1), torch.cat(terms.values, dim=1)
     by_log_likelihood, by_kl, by_values = weights_for(architecture, len(table), dtype)
     total = by_log_likelihood * terms.log_likelihood.sum()
@@ -50,14 +52,16 @@ def readable(architecture: Architecture, table: np.ndarray, training: bool, dtyp
     return [terms.log_likelihood, kl.mean(dim=0), values, *gradients_of(module), *buffers]
 
 
-def fused(architecture: Architecture, table: np.ndarray, training: bool, dtype=DOUBLE):
+def fused(
+    architecture: Architecture, table: np.ndarray, training: bool, dtype=DOUBLE, hidden=None
+):
     """The same of the fused pass, which writes to gradients that hold something else."""
     module = build(architecture, dtype=dtype).train(training)
     for parameter in module.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
     noise = noise_for(architecture, len(table), dtype=dtype)
     step = module.fused_pass(len(table), recurrent=True)
-    reading = step.read(torch.from_numpy(table))
+    reading = step.read(torch.from_numpy(table), None, hidden)
     step.forward(reading, torch.cat(noise, dim=1))  # another batch may come first
     module = restarted(module, architecture, dtype)
     terms = step.forward(reading, torch.cat(noise, dim=1))
@@ -80,6 +84,19 @@ def test_values_and_gradients(architecture, training):
         expected = readable(architecture, table, training)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("architecture", FUSED, ids=label)
+def test_hidden_entries(architecture):
+    for table in (example_rows(), rows_with_gaps()):
+        generator = torch.Generator().manual_seed(2)
+        hidden = torch.rand(table.shape, generator=generator) < 0.4
+        found = fused(architecture, table, True, hidden=hidden)
+        expected = readable(architecture, table, True, hidden=hidden)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+        seeing = readable(architecture, table, True)
+        assert not torch.allclose(found[0], seeing[0])
 
 
 @pytest.mark.skipif(

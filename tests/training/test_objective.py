@@ -179,3 +179,16 @@ def test_a_kl_that_rounding_made_negative_is_not_at_a_floor():
     fused = FusedObjective((1,), (0.0,), 0.0, torch.zeros(1))
     terms = SampledTerms(torch.zeros(2), torch.tensor([-1e-8]), torch.zeros(2, 1))
     assert fused(terms, 1.0)[2].kl.item() == 0.5
+
+
+def test_floored_divergences_are_those_of_the_loss():
+    generator = torch.Generator().manual_seed(0)
+    kl = tuple(0.2 * torch.rand(7, n, generator=generator) for n in (4, 3))
+    nothing = torch.zeros(7), tuple(torch.zeros(7, n) for n in (4, 3))
+    floors = 0.1, 0.0
+    loss, _ = objective(BoundTerms(nothing[0], kl, nothing[1]), 0.5, floors, 0.0)
+    fused = FusedObjective((4, 3), floors, 0.0, torch.zeros(()))
+    means = torch.cat([layer.mean(dim=0) for layer in kl])
+    torch.testing.assert_close(fused.floored(means, 0.5), loss)
+    assert fused.floored(means.double(), 0.5).dtype == torch.float64
+    assert loss > 0.5 * means.sum()

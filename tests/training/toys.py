@@ -32,7 +32,7 @@ class Toy(nn.Module):
         self.spoilt = spoilt
         self.calls = 0
 
-    def forward(self, rows: Tensor, noise: list[Tensor]) -> BoundTerms:
+    def forward(self, rows: Tensor, noise: list[Tensor], hidden: Tensor | None) -> BoundTerms:
         factor = math.nan if self.spoilt(self.calls) else 1.0
         self.calls += 1
         with torch.no_grad():
@@ -53,7 +53,7 @@ def toy_rows(n_rows: int = 12, n_columns: int = 2) -> Rows:
 
 
 def toy_trainer(module=None, batch_size=4, seed=0, **options) -> Trainer:
-    settings = Settings("adamax", batch_size, (0.0,), 0.0, 0.0)
+    settings = Settings("adamax", batch_size, (0.0,), 0.0, 0.0, 0.0)
     return Trainer(module or Toy(), (2,), schedule(**options), settings, seed)
 
 
@@ -73,5 +73,5 @@ def small_network(
 
 def network_trainer(module, seed=0, optimizer="adamax", batch_size=8, **options) -> Trainer:
     sizes = module.architecture.layer_sizes
-    settings = Settings(optimizer, batch_size, (0.03,) * len(sizes), 0.01, 0.1)
+    settings = Settings(optimizer, batch_size, (0.03,) * len(sizes), 0.01, 0.1, 0.0)
     return Trainer(module, sizes, schedule(**options), settings, seed)

@@ -78,13 +78,16 @@ class FusedPass:
         self.recordable = kernels.available(top_down.top.loc) and likelihood.recordable
 
     @torch.no_grad()
-    def read(self, table: Tensor, complete: bool | None = None) -> Reading:
+    def read(
+        self, table: Tensor, complete: bool | None = None, hidden: Tensor | None = None
+    ) -> Reading:
         """What the pass reads of rows in data units, (n_rows, n_columns).
 
-        `complete` tells whether no entry is missing; None: look.
+        `complete` tells whether no entry is missing (None: look), and `hidden`, True where they
+        are, which of them are scored and not seen.
         """
         observed = self.likelihood.observe(table, complete)
-        seen = self.likelihood.seen(observed)
+        seen = self.likelihood.seen(table, observed, hidden)
         inputs = self.likelihood.inputs(seen)
         on_cpu = inputs.device.type == "cpu"
         if on_cpu and torch.count_nonzero(inputs) <= SPARSE * inputs.numel():
