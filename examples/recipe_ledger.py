@@ -213,6 +213,7 @@ TABLES = {
     "deep": partial(short_table, study="deep", with_units=True),
     "stopping": partial(short_table, study="stopping"),
     "words": partial(short_table, study="words"),
+    "dropout": partial(short_table, study="dropout"),
     "mnist": mnist_table,
     "small_sets": small_sets_table,
     "secom_priors": secom_table,

@@ -163,10 +163,8 @@ class HierarchicalSparseEncoder(
     input_dropout : float or "auto", default="auto"
         Probability of every entry, in every step anew, that the bottom-up pass doesn't see it,
         while all entries are scored [3]_. Features then say what columns have in common, from
-        which hidden ones can be told, and less of what is each one's own. It costs nats of the
-        bound. "auto": 0.5 for counts; 0.3 where units outnumber the columns of a table with
-        measurements and there is no early stopping; else 0, and where training goes on
-        (`warm_start`, `partial_fit`).
+        which hidden ones can be told, and less of what is each one's own. "auto": 0.5 for counts
+        in more columns than there are units, but not in `partial_fit`; else 0.
     early_stopping : "auto" or bool, default="auto"
         Whether to stop on the ELBO of held-out rows and keep the best epoch's weights; where
         `input_dropout` is above 0, on what training maximises, in which entries are hidden and

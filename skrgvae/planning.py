@@ -15,7 +15,7 @@ from skrgvae.data.columns import Columns
 from skrgvae.data.sources import Source
 from skrgvae.data.summary import Summary
 from skrgvae.marks import marked_columns
-from skrgvae.recipe import COUNTING, Recipe, is_long, recipe_for, stands_on_rows
+from skrgvae.recipe import Recipe, is_long, recipe_for, stands_on_rows
 from skrgvae.resolve import (
     given,
     resolve_batch_size,
@@ -95,10 +95,8 @@ class Planner:
         sizes, families = architecture.layer_sizes, architecture.families
         recipe = self._recipe(sizes, architecture.hidden_layer_sizes, families, n_rows)
         stopping = Stopping(asked["n_iter_no_change"], asked["tol"]) if stops else None
-        # What is hidden is filled in as the first rows make one expect it: rows that drift away
-        # from these would be told from each other by their holes. And where training stops by the
-        # bound of measurements, that keeps them from being learned by heart.
-        hides = not (self.stream or warm) and (recipe is COUNTING or not stops)
+        # A stream has no end, at which the normalisation would take the moments of whole rows.
+        input_dropout = 0.0 if self.stream else recipe.input_dropout
         return Plan(
             settings=Settings(
                 optimizer=asked["optimizer"],
@@ -106,9 +104,7 @@ class Planner:
                 free_bits=resolve_free_bits(asked["free_bits"], len(sizes), recipe),
                 sparsity_penalty=asked["sparsity_penalty"],
                 weight_decay=given(asked["weight_decay"], recipe.weight_decay),
-                input_dropout=given(
-                    asked["input_dropout"], recipe.input_dropout if hides else 0.0
-                ),
+                input_dropout=given(asked["input_dropout"], input_dropout),
             ),
             learning_rate=given(asked["learning_rate"], recipe.rate_for(len(families))),
             max_iter=self._max_iter(sizes, families, n_rows, recipe),

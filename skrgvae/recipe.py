@@ -110,19 +110,20 @@ SEARCHING_DEEP = replace(
 # many ways. So units are on for half of the rows, each has to hear something of the row, and
 # steps are small enough that the directions which units start from are refined and not replaced.
 # A floor three times as high serves clean tables a little better, and learns the noise of others.
-# Units that have to guess what they don't see say what columns have in common.
-SPANNING = Recipe(
-    firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.1, growth=1.0, input_dropout=0.3
-)
-# Counts: there are far more causes than units, and it takes that floor to hear of many. Of what
-# the words of a text have in common, half of them tell as much.
-COUNTING = replace(SPANNING, top_free_bits=0.3, input_dropout=0.5)
+SPANNING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.1, growth=1.0)
+# Counts: there are far more causes than units, and it takes that floor to hear of many.
+COUNTING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.3, growth=1.0)
+# More columns of them than units, as of words. Half of a text tells as much of what it is about as
+# all of it. Units that have to guess the other half say what words have in common, and less of
+# what the training texts alone have.
+WORDS = replace(COUNTING, input_dropout=0.5)
 
 
 def recipe_for(layer_sizes: Sequence[int], families: Sequence[str], long: bool = False) -> Recipe:
     """The recipe for units over columns of these families; `long` is what `is_long` says."""
     if not COUNTS.isdisjoint(families):
-        return COUNTING
+        many = len(families) > sum(layer_sizes)
+        return WORDS if many and COUNTS.issuperset(families) else COUNTING
     if MEASUREMENTS.isdisjoint(families):
         return SEARCHING_DEEP if long else SEARCHING
     return SPANNING if sum(layer_sizes) > len(families) else SEARCHING

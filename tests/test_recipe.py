@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from skrgvae import HierarchicalSparseEncoder
 from skrgvae import recipe as recipes
@@ -10,6 +11,7 @@ from skrgvae.recipe import (
     SEARCHING,
     SEARCHING_DEEP,
     SPANNING,
+    WORDS,
     hidden_layer_sizes_for,
     is_long,
     recipe_for,
@@ -69,6 +71,9 @@ def test_floors_are_equal_where_units_span_the_columns():
         ((5, 4), (*INTENSITIES[:7], "student_t"), SPANNING),  # one column of measurements
         ((5, 4), ("categorical",) * 8, SEARCHING),
         ((5, 3), (*GAUSSIANS[:7], "poisson"), COUNTING),  # one column of counts
+        ((4, 3), ("multinomial",) * 8, WORDS),  # one column more than units
+        ((5, 3), ("multinomial",) * 8, COUNTING),
+        ((4, 3), ("categorical", *("poisson",) * 7), COUNTING),
     ],
 )
 def test_recipe_goes_with_units_and_columns(layer_sizes, families, recipe):
@@ -83,6 +88,7 @@ def test_recipe_goes_with_units_and_columns(layer_sizes, families, recipe):
         ((*INTENSITIES[:7], "gaussian"), SPANNING),
         (("gaussian",) * 20, SEARCHING),
         (("poisson",) * 8, COUNTING),
+        (("poisson",) * 20, WORDS),
     ],
 )
 def test_long_trainings_are_others_without_measurements_and_counts(families, recipe):
@@ -199,3 +205,19 @@ def test_training_that_goes_on_keeps_what_auto_became(long, bits, n_rows):
     for rows in (bits[:299], bits):
         assert encoder.fit(rows).hidden_layer_sizes_ == became
     assert encoder.partial_fit(bits).hidden_layer_sizes_ == became
+
+
+def counts(n_rows=60, n_columns=30):
+    return csr_array(np.random.default_rng(0).poisson(0.3, (n_rows, n_columns)))
+
+
+def features(way, **parameters):
+    encoder = HierarchicalSparseEncoder((6, 4), max_iter=2, random_state=0, **parameters)
+    return getattr(encoder, way)(counts()).transform(counts())
+
+
+@pytest.mark.parametrize(("way", "share"), [("fit", 0.5), ("partial_fit", 0.0)])
+def test_half_of_the_words_are_hidden_but_in_streams(way, share):
+    automatic = features(way)
+    np.testing.assert_array_equal(automatic, features(way, input_dropout=share))
+    assert not np.array_equal(automatic, features(way, input_dropout=0.5 - share))
