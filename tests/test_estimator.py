@@ -643,6 +643,16 @@ def test_the_held_out_bound_of_a_training_with_hidden_entries_is_the_score(X):
     assert fitted.score(X[60:]) == pytest.approx(told, rel=1e-5)
 
 
+@pytest.mark.parametrize(("input_dropout", "by_bound"), [(0.0, True), (0.3, False)])
+def test_what_training_maximises_chooses_where_entries_are_hidden(X, input_dropout, by_bound):
+    # Floors that no unit reaches: its KL costs nothing in training, and all of it in the bound.
+    parameters = {"free_bits": 50.0, "kl_warmup": 0.0, "max_iter": 12, "learning_rate": 0.02}
+    fitted = encoder(input_dropout=input_dropout, **parameters).fit(X[:60], X_val=X[60:])
+    best_by_bound = np.argmax(fitted.history_["validation_elbo"]) + 1
+    assert (fitted.best_iter_ == best_by_bound) == by_bound
+    assert best_by_bound < 6 and (by_bound or fitted.best_iter_ > 6)
+
+
 def test_hidden_entries_are_other_ones_with_another_seed_and_the_same_with_the_same(X):
     fits = [encoder(input_dropout=0.5, random_state=seed).fit(X) for seed in (0, 0, 1)]
     features = [fitted.transform(X) for fitted in fits]
