@@ -79,8 +79,16 @@ def only_file(folder):
         # Far too fast: the weights to keep are those of an early epoch.
         {"early_stopping": True, "learning_rate": 0.5, "kl_warmup": 0.0, "n_iter_no_change": 9},
         {"optimizer": "adam", "hidden_layer_sizes": 4, "kl_warmup": 1.0},
+        # What chooses the epoch is in no history.
+        {
+            "input_dropout": 0.3,
+            "early_stopping": True,
+            "learning_rate": 1.0,
+            "kl_warmup": 0.0,
+            "n_iter_no_change": 9,
+        },
     ],
-    ids=["plain", "stopping", "adam"],
+    ids=["plain", "stopping", "adam", "hidden"],
 )
 def test_a_stopped_fit_goes_on(X, tmp_path, stop_at, parameters, number):
     plain = encoder(**parameters).fit(X)

@@ -123,6 +123,7 @@ def parameters(rng, seed):
         "skip_connections": pick(True, False),
         "sparsity_penalty": pick(0.0, 0.0, 1e3),
         "weight_decay": pick("auto", 0.0, 1.0),
+        "input_dropout": pick("auto", 0.3, 0.999),
         "early_stopping": pick("auto", False, True),
         "n_iter_no_change": 1,
         "random_state": seed,

@@ -146,9 +146,19 @@ class Steps:
 
     def begin(self) -> None:
         """Before the first step of a pass."""
-        self._buffers = [buffer.clone() for buffer in self.module.buffers()]
+        self.remember_buffers()
         self._n_rows, self._reconstruction = 0.0, 0.0
         self._kl = np.zeros(len(self.layer_sizes))
+
+    def remember_buffers(self) -> None:
+        """Keep the normalisation's running moments for when a batch spoils them."""
+        self._buffers = [buffer.clone() for buffer in self.module.buffers()]
+
+    def mend_buffers(self) -> None:
+        """Put those that are not finite back to what was remembered."""
+        for buffer, last in zip(self.module.buffers(), self._buffers, strict=True):
+            if not torch.isfinite(buffer).all():
+                buffer.copy_(last)
 
     def take(self, batch: Batch, rate: float, kl_weight: float) -> None:
         """One step at a learning rate and a weight of the KL."""
@@ -188,7 +198,4 @@ class Steps:
         """Take a step that was not finite back, and go on at half the rate."""
         self.dropped += 1
         self.rate_factor *= 0.5
-        # The normalisation's running moments have already seen the batch.
-        for buffer, last in zip(self.module.buffers(), self._buffers, strict=True):
-            if not torch.isfinite(buffer).all():
-                buffer.copy_(last)
+        self.mend_buffers()  # the running moments have already seen the batch

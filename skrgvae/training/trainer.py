@@ -104,14 +104,19 @@ class Trainer:
         )
 
     def take_moments(self, rows: Rows) -> None:
-        """Let running moments be those of rows of which all is seen, where steps hide entries."""
+        """Let running moments be those of rows of which all is seen, where steps hide entries.
+
+        If these are not finite, those of the steps stay.
+        """
         if self.settings.input_dropout > 0.0:
+            self.steps.remember_buffers()
             batches = islice(rows.shuffled(self.settings.batch_size, self.rng), MOMENT_BATCHES)
             module: Any = self.module
             module.take_moments(
                 (table, self.noise(len(table)).split(self.layer_sizes, dim=1))
                 for table, _ in batches
             )
+            self.steps.mend_buffers()
 
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on beside the module's own state, without tensors."""

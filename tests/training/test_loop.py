@@ -173,14 +173,15 @@ def test_single_bad_steps_do_not_add_up():
     assert_finite(trainer.module)
 
 
-def test_a_row_that_is_not_finite_leaves_no_trace(monkeypatch):
+@pytest.mark.parametrize("input_dropout", [0.0, 0.3])
+def test_a_row_that_is_not_finite_leaves_no_trace(monkeypatch, input_dropout):
     # The normalisation's running moments see the batch before its loss is known.
     # (All families bound their values, which is taken from one here.)
     monkeypatch.setattr(Bernoulli, "observe", lambda _, columns: columns)
     table = (toy_rows(40, 4).source.table > 0).astype(np.float32)
     module = small_network(table=table, family="bernoulli")
     table[7, 2] = math.inf
-    trainer = network_trainer(module)
+    trainer = network_trainer(module, input_dropout=input_dropout)
     history = fit_epochs(trainer, Rows(ArrayRows(table), CPU), 3).history
     assert trainer.steps.rate_factor == 0.5**3
     assert_finite(module)

@@ -71,7 +71,9 @@ def small_network(
     return module
 
 
-def network_trainer(module, seed=0, optimizer="adamax", batch_size=8, **options) -> Trainer:
+def network_trainer(
+    module, seed=0, optimizer="adamax", batch_size=8, input_dropout=0.0, **options
+) -> Trainer:
     sizes = module.architecture.layer_sizes
-    settings = Settings(optimizer, batch_size, (0.03,) * len(sizes), 0.01, 0.1, 0.0)
+    settings = Settings(optimizer, batch_size, (0.03,) * len(sizes), 0.01, 0.1, input_dropout)
     return Trainer(module, sizes, schedule(**options), settings, seed)
