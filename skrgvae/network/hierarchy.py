@@ -42,13 +42,16 @@ class Hierarchy(nn.Module):
     @torch.no_grad()
     def take_moments(self, batches: Iterable[tuple[Tensor, Sequence[Tensor]]]) -> None:
         """Let the running moments be those of rows and their noise, of which all is seen."""
-        for part in self.modules():
-            if isinstance(part, BatchNorm):
-                part.n_batches.zero_()
+        norms, decoders = _norms(self), _norms(self.top_down.decoder)
+        if not norms:
+            return
+        for norm in norms:
+            norm.n_batches.zero_()
         self.train()
         for table, noise in batches:
             layers = self.posterior(self.likelihood.observe(table), noise)
-            self.top_down.decode([record.value for record in layers])
+            if decoders:  # else the largest of all products is for nothing
+                self.top_down.decode([record.value for record in layers])
         self.eval()
 
     def start_from(self, table: Tensor, generator: torch.Generator) -> None:
@@ -146,3 +149,7 @@ class Hierarchy(nn.Module):
             loc, scale = self.top_down.prior(layer, values, noise[layer].shape[:-1])
             values.insert(0, self.law.sample(loc, scale, noise[layer]))
         return values
+
+
+def _norms(module: nn.Module) -> list[BatchNorm]:
+    return [part for part in module.modules() if isinstance(part, BatchNorm)]

@@ -27,6 +27,19 @@ def elbo(module: Hierarchy, rows: torch.Tensor, noise: list[torch.Tensor]) -> to
     return (terms.log_likelihood - sum(kl.sum(dim=1) for kl in terms.kl)).mean()
 
 
+@pytest.mark.parametrize("architecture", SOME, ids=label)
+def test_moments_taken_anew_are_those_of_the_last_rows_alone(architecture):
+    rows, noise = torch.from_numpy(example_rows()), noise_for(architecture, 12)
+    expected, module = build(architecture), build(architecture)
+    expected.train()(rows, noise)
+    for _ in range(3):
+        module.train()(rows * 0.5, noise, torch.ones(rows.shape, dtype=torch.bool))
+    module.eval().take_moments([(rows, noise)])
+    assert not module.training
+    for one, other in zip(module.buffers(), expected.buffers(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_the_short_table_meets_every_option():
     for field in vars(ALL[0]):
         values = {getattr(architecture, field) is None for architecture in ALL}
