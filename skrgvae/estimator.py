@@ -162,13 +162,15 @@ class HierarchicalSparseEncoder(
         training with hidden layers (see `hidden_layer_sizes`).
     input_dropout : float or "auto", default="auto"
         Probability of every entry, in every step anew, that the bottom-up pass doesn't see it,
-        while all entries are scored [3]_. Features then say what columns have in common, from
-        which hidden ones can be told, and less of what is each one's own. "auto": 0.5 for counts
-        in more columns than there are units, but not in `partial_fit`; else 0.
+        while all entries are scored [3]_. Features then hold what columns have in common, from
+        which a hidden one can be told, rather than what is each column's own. "auto": 0.5 in
+        tables of nothing but counts with more columns than there are units, but not in
+        `partial_fit`; else 0.
     early_stopping : "auto" or bool, default="auto"
         Whether to stop on the ELBO of held-out rows and keep the best epoch's weights; where
-        `input_dropout` is above 0, on what training maximises, in which entries are hidden and
-        the KL of a unit counts for no less than `free_bits`. "auto": with more than 10,000 rows,
+        `input_dropout` is above 0, on what training maximises (at the full `kl_weight`, without a
+        penalty), in which entries are hidden and the KL of a unit counts for no less than
+        `free_bits`. "auto": with more than 10,000 rows,
         or when `X_val` is given.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping when no `X_val` is given.
@@ -216,7 +218,8 @@ class HierarchicalSparseEncoder(
     history_ : dict of list
         One entry per epoch: `elbo`, `validation_elbo` (NaN without held-out rows),
         `reconstruction`, `kl` (one number per layer), all in nats per sample at weight 1, and
-        `kl_weight`, `learning_rate`, `seconds`.
+        `kl_weight`, `learning_rate`, `seconds`. The bound `elbo` and its terms are those of the
+        training steps, with hidden entries where `input_dropout` is above 0.
 
     See Also
     --------

@@ -184,8 +184,7 @@ def train(
             if plan.settings.input_dropout == 0.0:
                 return Validation(elbo, elbo)
             terms = scored.terms(module, plan.settings.input_dropout)
-            kl = torch.from_numpy(terms.kl)
-            floored = trainer.steps.objective.floored(kl, plan.kl_weight)
+            floored = trainer.steps.objective.floored(terms.kl, plan.kl_weight)
             return Validation(elbo, terms.log_likelihood - float(floored))
 
     run = fit_epochs(

@@ -345,7 +345,7 @@ class HeldOutTerms(NamedTuple):
     """Means over held-out rows of one joint sample per row, in nats."""
 
     log_likelihood: float
-    kl: NDArray[np.float64]  # per unit, all layers side by side
+    kl: Tensor  # per unit, all layers side by side: shape (n_units,), float64
 
     def elbo(self) -> float:
         """The bound."""
@@ -377,7 +377,7 @@ class HeldOut:
 
         The bottom-up pass doesn't see the given share of the entries, each time the same ones.
         """
-        means = np.zeros(1 + sum(module.architecture.layer_sizes))
+        means = torch.zeros(1 + sum(module.architecture.layer_sizes), dtype=torch.float64)
         generator, hidden = torch.Generator().manual_seed(self.seed), None
         for where, table, noise in self._pieces(module):
             shares = self.shares[where]
@@ -386,7 +386,7 @@ class HeldOut:
                 hidden = (uniform < hidden_share).to(table.device)
             terms = module(table, noise, hidden)
             found = torch.cat([terms.log_likelihood.unsqueeze(1), *terms.kl], dim=1)
-            means += (shares @ found[: len(shares)].double().cpu()).numpy()
+            means += shares @ found[: len(shares)].double().cpu()
         return HeldOutTerms(float(means[0]), means[1:])
 
     def _pieces(self, module: Hierarchy) -> Iterable[_NoisyPiece]:

@@ -92,7 +92,7 @@ def trainer_for(table, batch_size, n_steps, sizes=None, skip=True, device=CPU, h
     architecture = Architecture(sizes, hidden, families, **options)
     module = initial_module(summarise([table]), architecture, 0)
     floors = recipe.free_bits(len(sizes))
-    settings = Settings("adamax", batch_size, floors, 0.0, recipe.weight_decay, 0.0)
+    settings = Settings("adamax", batch_size, floors, 0.0, recipe.weight_decay)
     plan = Plan(settings, recipe.learning_rate, 20, 1.0, 0.1, None)
     return new_trainer(module, plan, n_steps, 0, device, {batch_size})
 

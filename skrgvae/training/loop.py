@@ -31,7 +31,8 @@ class Validation(NamedTuple):
     elbo : float
         What is told.
     objective : float
-        What chooses: the ELBO, or where entries are hidden, what training maximises.
+        What chooses: the ELBO, or where entries are hidden, what training maximises at the full
+        weight of the KL, but for the penalty.
     """
 
     elbo: float

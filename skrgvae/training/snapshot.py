@@ -45,8 +45,8 @@ def take_snapshot(trainer: Trainer, run: Run) -> Snapshot:
     values = {
         "trainer": state,
         "best": run.best,
-        "best_objective": _finite(run.best_objective),
-        "reference": _finite(run.reference),
+        "best_objective": _none_if_infinite(run.best_objective),
+        "reference": _none_if_infinite(run.reference),
         "waited": run.waited,
         "ended": run.ended,
     }
@@ -70,20 +70,20 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> Run:
     return Run(
         History.from_dict(history),
         values["best"],
-        _or_none_yet(values["best_objective"]),
+        _infinite_if_none(values["best_objective"]),
         _as_tensors(_under("kept", arrays), trainer.device) or module,
-        _or_none_yet(values["reference"]),
+        _infinite_if_none(values["reference"]),
         values["waited"],
         values["ended"],
     )
 
 
-def _finite(value: float) -> float | None:
+def _none_if_infinite(value: float) -> float | None:
     """A number, or None: JSON knows no infinity."""
     return None if value == -math.inf else value
 
 
-def _or_none_yet(value: float | None) -> float:
+def _infinite_if_none(value: float | None) -> float:
     return -math.inf if value is None else value
 
 

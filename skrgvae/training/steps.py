@@ -32,7 +32,7 @@ class Settings:
     free_bits: tuple[float, ...]
     sparsity_penalty: float
     weight_decay: float
-    input_dropout: float
+    input_dropout: float = 0.0
 
 
 class FusedPass(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
 
@@ -74,12 +74,9 @@ class Trainer:
         """One pass over the rows in random order."""
         started = time.perf_counter()
         self.module.train()
-        n_in_batch = min(self.settings.batch_size, len(rows))
-        on_cpu = self.device.type == "cpu"  # other devices are only told what to do
-        n_products = n_in_batch * self.steps.flat.numel() if on_cpu else 0.0
         # Kernels are started on the CUDA device that is current, wherever their arguments lie.
         current = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
-        with current, threads_for(n_products):
+        with current, self._threads(rows):
             self.steps.begin()
             for batch in self.batches(rows):
                 rate = self.schedule.learning_rate_at(self.step)
@@ -112,10 +109,11 @@ class Trainer:
             self.steps.remember_buffers()
             batches = islice(rows.shuffled(self.settings.batch_size, self.rng), MOMENT_BATCHES)
             module: Any = self.module
-            module.take_moments(
-                (table, self.noise(len(table)).split(self.layer_sizes, dim=1))
-                for table, _ in batches
-            )
+            with self._threads(rows):
+                module.take_moments(
+                    (table, self.noise(len(table)).split(self.layer_sizes, dim=1))
+                    for table, _ in batches
+                )
             self.steps.mend_buffers()
 
     def state(self) -> dict[str, Any]:
@@ -173,6 +171,12 @@ class Trainer:
             return None
         uniform = torch.rand(rows.shape, generator=self.generator, device=self.device)
         return uniform < share
+
+    def _threads(self, rows: Rows) -> AbstractContextManager[None]:
+        """As many threads as products with batches of rows are worth."""
+        n_in_batch = min(self.settings.batch_size, len(rows))
+        on_cpu = self.device.type == "cpu"  # other devices are only told what to do
+        return threads_for(n_in_batch * self.steps.flat.numel() if on_cpu else 0.0)
 
     def _make_ready(self, batch: Batch) -> None:
         batch.noise = self.noise(len(batch.rows))

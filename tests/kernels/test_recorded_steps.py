@@ -45,7 +45,7 @@ def trainer_on(device, table, family, make=RecordedSteps, **options):
     module = Hierarchy(architecture)
     module.likelihood.set_statistics(summarise([table]))
     module.draw(torch.Generator().manual_seed(0))
-    settings = Settings("adamax", 20, (0.03,) * len(SIZES), 0.0, 0.1, 0.0)
+    settings = Settings("adamax", 20, (0.03,) * len(SIZES), 0.0, 0.1)
     schedule = Schedule(100, 0.01, 1.0, 0.1, LATE)
     trainer = Trainer(module.to(device), SIZES, schedule, settings, seed=0)
     trainer.steps = make(module, SIZES, settings)
