@@ -170,8 +170,7 @@ class HierarchicalSparseEncoder(
         Whether to stop on the ELBO of held-out rows and keep the best epoch's weights; where
         `input_dropout` is above 0, on what training maximises (at the full `kl_weight`, without a
         penalty), in which entries are hidden and the KL of a unit counts for no less than
-        `free_bits`. "auto": with more than 10,000 rows,
-        or when `X_val` is given.
+        `free_bits`. "auto": with more than 10,000 rows, or when `X_val` is given.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping when no `X_val` is given.
     n_iter_no_change : int, default=10

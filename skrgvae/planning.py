@@ -95,7 +95,7 @@ class Planner:
         sizes, families = architecture.layer_sizes, architecture.families
         recipe = self._recipe(sizes, architecture.hidden_layer_sizes, families, n_rows)
         stopping = Stopping(asked["n_iter_no_change"], asked["tol"]) if stops else None
-        # Moments of whole rows are taken after a pass over all of them, which a stream has not.
+        # Not tried on streams, for which the normalisation takes no moments of whole rows.
         input_dropout = 0.0 if self.stream else recipe.input_dropout
         return Plan(
             settings=Settings(
