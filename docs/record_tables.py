@@ -75,9 +75,9 @@ def laws(record):
     yield ["", "units", *names, "mean", "MNIST, 10 passes"]
     for what in ("100", "all", "zeros"):
         for label, chosen in LAWS.items():
-            cells = [_cell(record, "encoder", name, chosen) for name in SETS_OF_LAWS]
+            cells = [_cell(record, name, chosen) for name in SETS_OF_LAWS]
             found = [_share(cell, what) for cell in cells]
-            on_mnist = _share(_cell(record, "encoder", "mnist", {**chosen, **ON_MNIST}), what)
+            on_mnist = _share(_cell(record, "mnist", {**chosen, **ON_MNIST}), what)
             yield [_heading(what), label, *map(shown, [*found, mean(found), on_mnist])]
 
 
@@ -85,19 +85,12 @@ def _heading(what):
     return what if what == "zeros" else f"{what} labels"
 
 
-def _cell(record, method, name, chosen):
-    """The cell of a method on the undamaged test rows of a set, with parameters chosen."""
-    wanted = {
-        "set": name,
-        "method": method,
-        "chosen": chosen,
-        "protocol": "test",
-        "corruption": None,
-        "seed": 0,
-    }
-    return next(
-        cell for cell in record.values() if wanted.items() <= cell["configuration"].items()
-    )
+def _cell(record, name, chosen):
+    """The encoder's cell of a set, undamaged, with parameters chosen."""
+    wanted = {"set": name, "method": "encoder", "chosen": chosen}
+    wanted |= {"protocol": "test", "corruption": None, "seed": 0}
+    configurations = ((cell, cell["configuration"].items()) for cell in record.values())
+    return next(cell for cell, items in configurations if wanted.items() <= items)
 
 
 def _share(cell, what):
