@@ -75,22 +75,15 @@ def laws(record):
     yield ["", "units", *names, "mean", "MNIST, 10 passes"]
     for what in ("100", "all", "zeros"):
         for label, chosen in LAWS.items():
-            cells = [_cell(record, name, chosen) for name in SETS_OF_LAWS]
-            found = [_share(cell, what) for cell in cells]
-            on_mnist = _share(_cell(record, "mnist", {**chosen, **ON_MNIST}), what)
+            cells = cells_of_features(record, None, chosen)
+            found = [_share(cells["encoder", name], what) for name in SETS_OF_LAWS]
+            cells = cells_of_features(record, None, {**chosen, **ON_MNIST})
+            on_mnist = _share(cells["encoder", "mnist"], what)
             yield [_heading(what), label, *map(shown, [*found, mean(found), on_mnist])]
 
 
 def _heading(what):
     return what if what == "zeros" else f"{what} labels"
-
-
-def _cell(record, name, chosen):
-    """The encoder's cell of a set, undamaged, with parameters chosen."""
-    wanted = {"set": name, "method": "encoder", "chosen": chosen}
-    wanted |= {"protocol": "test", "corruption": None, "seed": 0}
-    configurations = ((cell, cell["configuration"].items()) for cell in record.values())
-    return next(cell for cell, items in configurations if wanted.items() <= items)
 
 
 def _share(cell, what):
@@ -115,11 +108,17 @@ def shown(value):
 
 def scores_of_features(record, damage):
     """Scores by method and set, of the benchmark's own configurations."""
-    chosen = {"protocol": "test", "corruption": damage, "chosen": {}, "seed": 0}
+    cells = cells_of_features(record, damage, chosen={})
+    return {where: cell["scores"] for where, cell in cells.items()}
+
+
+def cells_of_features(record, damage, chosen):
+    """Cells by method and set, of the encoder with chosen parameters."""
+    wanted = {"protocol": "test", "corruption": damage, "chosen": chosen, "seed": 0}
     return {
-        (config["method"], config["set"]): cell["scores"]
+        (config["method"], config["set"]): cell
         for cell in record.values()
-        if (config := cell["configuration"]) and chosen.items() <= config.items()
+        if (config := cell["configuration"]) and wanted.items() <= config.items()
     }
 
 

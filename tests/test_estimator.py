@@ -621,18 +621,12 @@ def test_automatic_early_stopping(n_rows, stops):
 
 
 def test_normalisation_is_that_of_whole_rows_after_a_training_with_hidden_entries(X):
-    def first_moments(**parameters):
-        module = encoder(input_dropout=0.5, **parameters).fit(X)._model.new_module()
-        inputs = module.likelihood.inputs(module.likelihood.observe(torch.from_numpy(X)))
-        norm = module.bottom_up.norms[0]
-        sums = norm.register_forward_hook(lambda _, given, __: found.append(given[0]))
-        found = []
-        with torch.no_grad():
-            module.bottom_up(inputs.float())
-        sums.remove()
-        return norm, found[0]
-
-    norm, sums = first_moments(batch_size=len(X))
+    module = encoder(input_dropout=0.5, batch_size=len(X)).fit(X)._model.new_module()
+    norm, given = module.bottom_up.norms[0], []
+    norm.register_forward_hook(lambda _, inputs, __: given.append(inputs[0]))
+    with torch.no_grad():
+        module.messages(torch.from_numpy(X.astype(np.float32)))
+    (sums,) = given
     torch.testing.assert_close(norm.running_mean, sums.mean(dim=0), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(norm.running_variance, sums.var(dim=0), rtol=1e-4, atol=1e-5)
 

@@ -12,7 +12,7 @@ from skrgvae.data.summary import Summary, some_rows
 from skrgvae.likelihoods.bernoulli import Bernoulli
 from skrgvae.likelihoods.categorical import Categorical
 from skrgvae.likelihoods.completion import MAX_ROWS, MOST_CORRELATED, LinearCompletion
-from skrgvae.likelihoods.family import Family, Observed
+from skrgvae.likelihoods.family import Family, Observed, blank
 from skrgvae.likelihoods.gaussian import Gaussian
 from skrgvae.likelihoods.multinomial import Multinomial
 from skrgvae.likelihoods.negative_binomial import NegativeBinomial
@@ -129,12 +129,16 @@ class ColumnLikelihood(nn.Module):
         asked about what it does not. Vincent et al. (2008), "Extracting and composing robust
         features with denoising autoencoders", hide entries for the same reason.
         """
-        if self.training and observed.known is not None:
-            lacking = torch.isnan(table).roll(1, dims=0)
-            hidden = lacking if hidden is None else hidden | lacking
-        if hidden is None:
+        known = observed.known
+        if self.training and known is not None:
+            known = known & known.roll(1, dims=0)
+        if hidden is not None:
+            shown = ~self._in_blocks(hidden)
+            known = shown if known is None else known & shown
+        if known is None or known is observed.known:
             return observed
-        return self.observe(table.masked_fill(hidden, torch.nan), complete=False)
+        data = self._in_blocks(table) if observed.data is None else observed.data
+        return Observed(blank(observed.values, known), known, torch.where(known, data, torch.nan))
 
     def inputs(self, observed: Observed) -> Tensor:
         """What the bottom-up pass reads, (n_rows, n_inputs).
@@ -285,6 +289,10 @@ class ColumnLikelihood(nn.Module):
 
     def _take(self, table: Tensor, columns: Tensor) -> Tensor:
         return table if self._is_single() else table[..., columns]
+
+    def _in_blocks(self, table: Tensor) -> Tensor:
+        """Columns of a table in block order."""
+        return _side_by_side([self._take(table, columns) for columns in self._columns()])
 
     def _split(self, observed: Observed) -> list[Observed]:
         values = self._split_columns(observed.values)

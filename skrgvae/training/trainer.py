@@ -36,8 +36,8 @@ class Trainer:
         Called as `module(rows, noise, hidden)`, answers `BoundTerms`; noise is a list of standard
         normal tensors of shape (n_rows, n_units), one per layer, bottom first, and `hidden` True
         for entries that the way up is not to see, or None. Where there are such entries, its
-        method `take_moments` takes those of rows seen whole. It may have a method `fused_pass`
-        that gives a faster way to the same, and to its gradients.
+        method `take_moments` is given rows of which all is seen, for its running moments. It may
+        have a method `fused_pass` that gives a faster way to the same, and to its gradients.
     layer_sizes : sequence of int
         Units per layer, bottom first.
     schedule : Schedule

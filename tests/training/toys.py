@@ -53,7 +53,7 @@ def toy_rows(n_rows: int = 12, n_columns: int = 2) -> Rows:
 
 
 def toy_trainer(module=None, batch_size=4, seed=0, **options) -> Trainer:
-    settings = Settings("adamax", batch_size, (0.0,), 0.0, 0.0, 0.0)
+    settings = Settings("adamax", batch_size, (0.0,), 0.0, 0.0)
     return Trainer(module or Toy(), (2,), schedule(**options), settings, seed)
 
 
