@@ -20,6 +20,7 @@ def own_modes() -> Iterator[None]:
     A caller may stand in `torch.no_grad`, `inference_mode` or `autocast`, which are all set for
     the calling thread alone, and have another default device. Also a decorator.
     """
+    users_threads()
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as exact:
         for kind in _ROUNDED:
             if torch.is_autocast_enabled(kind):
@@ -36,6 +37,43 @@ def what_is_wrong_with(device: str) -> Exception | None:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         return error
     return None
+
+
+# Which threads `own_threads` will give which number back. torch's number belongs to a thread, but
+# a new thread takes the one set last anywhere, and keeps it: one whose first work with torch comes
+# while another one computes with its own number would take that for the user's.
+_to_put_back: list[tuple[int, int]] = []
+_numbers = threading.Lock()
+
+
+def users_threads() -> int:
+    """How many threads the user lets the calling thread compute with, or `own_threads` in it.
+
+    A thread that works with torch for the first time gets its number here.
+    """
+    thread, main_thread = threading.get_ident(), threading.main_thread().ident
+    with _numbers:
+        # The main thread is older than all that is put back.
+        if thread not in (main_thread, *(other for other, _ in _to_put_back)):
+            if _to_put_back and torch.get_num_threads() == 1:
+                torch.set_num_threads(max(number for _, number in _to_put_back))
+        return torch.get_num_threads()
+
+
+@contextmanager
+def own_threads(n_threads: int) -> Iterator[None]:
+    """Compute with so many threads; the user's number is put back afterwards."""
+    users = users_threads()
+    note = (threading.get_ident(), users)
+    with _numbers:
+        _to_put_back.append(note)
+        torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        with _numbers:
+            torch.set_num_threads(users)
+            _to_put_back.remove(note)
 
 
 _precision = threading.Lock()
@@ -56,11 +94,16 @@ def products_in_tf32() -> Iterator[None]:
             torch.set_float32_matmul_precision(before)
 
 
+# A forked process inherits what OpenMP believes about its threads, but not the threads: the first
+# parallel loop would wait for them forever. torch's own DataLoader does the same to its workers.
+# Nor does it inherit the threads that would put a number back.
 def _one_thread() -> None:
+    _to_put_back.clear()
+    _numbers.release()
     torch.set_num_threads(1)
 
 
-# A forked process inherits what OpenMP believes about its threads, but not the threads: the first
-# parallel loop would wait for them forever. torch's own DataLoader does the same to its workers.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_one_thread)
+    os.register_at_fork(
+        before=_numbers.acquire, after_in_parent=_numbers.release, after_in_child=_one_thread
+    )

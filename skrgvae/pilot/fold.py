@@ -82,15 +82,11 @@ def _one_thread() -> Iterator[None]:
     Figures are then the same on any number of cores. And threads gain little on products this
     small, but cost ten to forty times the time where another process wants the cores.
     """
-    import torch  # takes seconds, which nobody should wait for who only has wrong data
+    # torch takes seconds, which nobody should wait for who only has wrong data
+    from skrgvae.torch_modes import own_threads
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with own_threads(1), threadpool_limits(1):
+        yield
 
 
 class _Arm:

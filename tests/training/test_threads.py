@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from skrgvae.second_thread import aside, wait
+from skrgvae.torch_modes import own_modes, own_threads
 from skrgvae.training.threads import WORTH_A_SECOND, WORTH_THREADS, threads_for
 
 
@@ -64,6 +65,40 @@ def test_a_thread_born_meanwhile_gets_the_users_number(two_threads, work, expect
         thread.join()
     assert seen == [expected, 2]
     assert torch.get_num_threads() == 2
+
+
+def test_a_thread_born_meanwhile_keeps_the_users_number(two_threads):
+    # Whatever it computes first; its own training may come when the other one has ended.
+    begun, ended, seen = Event(), Event(), []
+
+    def other():
+        with own_modes():
+            begun.set()
+            ended.wait()
+            seen.append(torch.get_num_threads())
+
+    thread = Thread(target=other)
+    with threads_for(0.0):
+        thread.start()
+        begun.wait()
+    ended.set()
+    thread.join()
+    assert seen == [2]
+
+
+def test_a_thread_with_a_number_of_its_own_keeps_that_inside(two_threads):
+    seen = []
+
+    def other():
+        with own_threads(1), own_modes(), threads_for(WORTH_THREADS):
+            seen.append(torch.get_num_threads())
+        seen.append(torch.get_num_threads())
+
+    with threads_for(0.0):
+        thread = Thread(target=other)
+        thread.start()
+        thread.join()
+    assert seen == [1, 2]
 
 
 def test_one_thread_stays_one_thread(two_threads):
