@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
 import numpy as np
@@ -12,24 +12,14 @@ from scipy.sparse import csr_array
 from sklearn.utils import check_array
 
 from skrgvae.data.categorical_features import resolve_categorical
-from skrgvae.data.categories import (
-    MIN_ROWS_OF_IDENTIFIER,
-    check_categories,
-    check_kind,
-    decode_column,
-    encode_column,
-    learn_categories,
-    merge_categories,
-    too_many,
-)
+from skrgvae.data.categories import check_categories, check_kind, decode_column, encode_column
 from skrgvae.data.cells import Column, float_dtype, is_missing
 from skrgvae.data.frames import as_table, read_columns, write_frame
+from skrgvae.data.naming import listed
 from skrgvae.data.sources import rows_of_block
 
 # Cells looked at together in the search for infinite values: few enough for the cache.
 _CELLS_AT_ONCE = 2**17
-# A message lists at most this many columns.
-_MAX_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -46,11 +36,6 @@ class Columns:
         or categories that had only missing values.
     names : tuple of str or None, default=None
         Names of the columns, where they have names and all are strings.
-    undecided : tuple of int, default=()
-        Positions of columns of numbers that may become ones of categories in `merge`, as nothing
-        but missing values was in them.
-    n_values : tuple of int, default=()
-        How many values the categories of every column come from, for `settled`.
 
     Raises
     ------
@@ -61,8 +46,6 @@ class Columns:
 
     categories: tuple[tuple[Any, ...] | None, ...]
     names: tuple[str, ...] | None = None
-    undecided: tuple[int, ...] = field(default=(), compare=False)
-    n_values: tuple[int, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.names is not None and len(self.names) != len(self.categories):
@@ -71,80 +54,10 @@ class Columns:
             if categories is not None:
                 check_categories(categories)
 
-    @classmethod
-    def learn(
-        cls, X: Any, categorical_features: Any = "from_dtype", feature_names: Any = None
-    ) -> Self:
-        """Find out which columns are categorical, and their categories.
-
-        Of some rows or all: `merge` takes in what others tell, and `settled` ends it.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_rows, n_columns)
-            Missing are NaN, None and pandas.NA.
-        categorical_features : "from_dtype", None or array-like of {bool, int, str}, \
-                default="from_dtype"
-            A mask, positions, or names of the categorical columns; None for none. "from_dtype"
-            takes columns whose dtype in a data frame is one of categories or strings, and
-            columns of any table whose values are strings.
-        feature_names : sequence of str of shape (n_columns,), default=None
-            Names of an array's columns. A data frame has its own.
-
-        Returns
-        -------
-        Columns
-
-        Raises
-        ------
-        TypeError
-            If a column holds anything but strings or numbers (dates, lists, bytes, ...), or both;
-            if X is sparse.
-        ValueError
-            If `categorical_features` doesn't fit X; if a column that is not categorical holds
-            strings; if one has more than 1,000 categories; if X has no rows, no columns, other
-            than two dimensions, two columns of one name, or complex numbers.
-        """
-        table, labels = as_table(X)
-        if labels is None and feature_names is not None:
-            labels = list(feature_names)
-        names = _string_names(labels)
-        columns = read_columns(table, labels)
-        hold_strings = np.array([column.kind == "strings" for column in columns])
-        categorical = resolve_categorical(categorical_features, names, len(columns))
-        if categorical is None:
-            categorical = hold_strings | [column.has_categories for column in columns]
-        _refuse_strings([columns[j] for j in np.flatnonzero(hold_strings & ~categorical)])
-        found = [
-            learn_categories(column) if is_categorical else (None, 0)
-            for column, is_categorical in zip(columns, categorical, strict=True)
-        ]
-        return cls(
-            tuple(categories for categories, _ in found),
-            names,
-            tuple(
-                j
-                for j, column in enumerate(columns)
-                if column.kind == "nothing" and not categorical[j]
-            ),
-            tuple(n_values for _, n_values in found),
-        )
-
-    @classmethod
-    def learn_sparse(cls, n_columns: int, categorical_features: Any = "from_dtype") -> Self:
-        """The same for a sparse matrix, which holds numbers, and hands out no column.
-
-        Raises
-        ------
-        TypeError
-            If some columns shall be categorical.
-        ValueError
-            If `categorical_features` doesn't fit.
-        """
-        categorical = resolve_categorical(categorical_features, None, n_columns)
-        if categorical is not None and categorical.any():
-            _refuse_sparse(np.flatnonzero(categorical).tolist())
-        return cls((None,) * n_columns)
+    @property
+    def labels(self) -> Sequence[Any]:
+        """Names of the columns, or else their positions."""
+        return range(len(self.categories)) if self.names is None else self.names
 
     @property
     def are_numbers(self) -> bool:
@@ -161,51 +74,12 @@ class Columns:
         """Number of categories per column, 0 for a column of numbers."""
         return tuple(0 if c is None else len(c) for c in self.categories)
 
-    def merge(self, other: Columns) -> Columns:
-        """What both together have learned, of other rows of the same columns.
-
-        Raises
-        ------
-        TypeError
-            If a column holds strings here and numbers there.
-        ValueError
-            If a column has more than 1,000 categories.
-        """
-        merged = []
-        pairs = zip(self._labels, self.categories, other.categories, strict=True)
-        for j, (label, mine, theirs) in enumerate(pairs):
-            nothing_here = mine == () or j in self.undecided
-            nothing_there = theirs == () or j in other.undecided
-            if nothing_here and nothing_there:
-                merged.append(mine if theirs is None else theirs)  # a dtype of strings tells
-            elif nothing_here or nothing_there:
-                merged.append(theirs if nothing_here else mine)
-            else:
-                merged.append(merge_categories(label, mine, theirs))
-        undecided = tuple(j for j in self.undecided if j in other.undecided)
-        n_values = tuple(map(sum, zip(self.n_values, other.n_values, strict=True)))
-        return Columns(tuple(merged), self.names, undecided, n_values)
-
-    def settled(self) -> Columns:
-        """The same without what only `merge` needs, after the last rows.
-
-        Raises
-        ------
-        ValueError
-            If a column has 200 categories or more and no two rows alike (an identifier).
-        """
-        found = zip(self._labels, self.categories, self.n_values, strict=True)
-        for label, categories, n_values in found:
-            if categories and len(categories) == n_values >= MIN_ROWS_OF_IDENTIFIER:
-                raise too_many(repr(label), categories, n_values)
-        return Columns(self.categories, self.names)
-
     def check_sparse(self, table: csr_array) -> None:
         """Raise TypeError if columns are categorical, and ValueError for infinite numbers."""
-        pairs = zip(self._labels, self.categories, strict=True)
+        pairs = zip(self.labels, self.categories, strict=True)
         categorical = [label for label, categories in pairs if categories is not None]
         if categorical:
-            _refuse_sparse(categorical)
+            refuse_sparse(categorical)
         infinite = np.zeros(table.shape[1], dtype=bool)
         infinite[table.indices[np.isinf(table.data)]] = True
         _refuse_infinite(infinite, table.dtype, self.names)
@@ -220,12 +94,12 @@ class Columns:
                 "The feature names should match those of the previous fit, in their order: got "
                 f"{name!r} in the place of {known!r}. Start anew with warm_start=False."
             )
-        pairs = zip(self._labels, self.categories, before.categories, strict=True)
+        pairs = zip(self.labels, self.categories, before.categories, strict=True)
         changed = [repr(label) for label, mine, theirs in pairs if mine != theirs]
         if changed:
             raise ValueError(
                 "Training goes on from the network of the previous fit, in which "
-                f"{_named(changed)} had other categories. Start anew with warm_start=False."
+                f"{listed(changed)} had other categories. Start anew with warm_start=False."
             )
 
     def _check_number(self, n_columns: int) -> None:
@@ -240,11 +114,11 @@ class Columns:
         mask = resolve_categorical(categorical_features, self.names, len(self.categories))
         if mask is None:
             return
-        pairs = zip(self._labels, self.categories, mask, strict=True)
+        pairs = zip(self.labels, self.categories, mask, strict=True)
         changed = [repr(label) for label, mine, named in pairs if (mine is not None) != named]
         if changed:
             raise ValueError(
-                f"categorical_features tells {_named(changed)} otherwise than in earlier calls. "
+                f"categorical_features tells {listed(changed)} otherwise than in earlier calls. "
                 "Set it back, or start anew with a new encoder."
             )
 
@@ -274,8 +148,9 @@ class Columns:
         Raises
         ------
         TypeError, ValueError
-            As in `learn`; if there is an infinite number or another number of columns; if a
-            column holds strings now and held numbers in training, or the other way round.
+            As when columns are learned; if there is an infinite number or another number of
+            columns; if a column holds strings now and held numbers in training, or the other way
+            round.
         """
         table, labels = as_table(X)
         labels = labels or self.names
@@ -369,10 +244,6 @@ class Columns:
             None if names is None else tuple(names),
         )
 
-    @property
-    def _labels(self) -> Sequence[Any]:
-        return range(len(self.categories)) if self.names is None else self.names
-
     def _are_cells_of(self, table: Any) -> bool:
         """Whether rows are the cells of an array as they are."""
         return self.are_numbers and isinstance(table, np.ndarray) and table.dtype.kind in "biuf"
@@ -417,7 +288,7 @@ def _refuse_infinite(
             repr(j if labels is None else labels[j]) for j in np.flatnonzero(infinite).tolist()
         ]
         raise ValueError(
-            f"Input X contains infinity or a value too large for {dtype!r} in {_named(found)}."
+            f"Input X contains infinity or a value too large for {dtype!r} in {listed(found)}."
         )
 
 
@@ -430,30 +301,9 @@ def _with_holes_filled(cells: NDArray, filled: NDArray[np.floating]) -> NDArray:
     return np.array([*values, None], dtype=object)[:-1]
 
 
-def _string_names(labels: Sequence[Any] | None) -> tuple[str, ...] | None:
-    """Names of columns where all are strings, as scikit-learn takes them."""
-    if labels is None or not all(isinstance(label, str) for label in labels):
-        return None
-    return tuple(str(label) for label in labels)
-
-
-def _refuse_sparse(labels: Sequence[Any]) -> NoReturn:
+def refuse_sparse(labels: Sequence[Any]) -> NoReturn:
+    """Raise TypeError for a sparse matrix, some of whose columns are categorical."""
     raise TypeError(
-        f"X is sparse, and holds numbers only, but {_named([repr(label) for label in labels])} "
+        f"X is sparse, and holds numbers only, but {listed([repr(label) for label in labels])} "
         f"{'are' if len(labels) > 1 else 'is'} categorical: pass a dense array or a data frame."
     )
-
-
-def _refuse_strings(columns: Sequence[Column]) -> None:
-    if columns:
-        raise ValueError(
-            f"could not convert string to float: {columns[0].example()!r} in "
-            f"{_named([column.label for column in columns])}. Name columns of strings in "
-            "categorical_features, or leave that at 'from_dtype', or drop them."
-        )
-
-
-def _named(labels: Sequence[str]) -> str:
-    more = len(labels) - _MAX_LISTED
-    listed = ", ".join(labels[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
-    return f"column{'s' if len(labels) > 1 else ''} {listed}"

@@ -1,14 +1,16 @@
-"""Errors about a table, told by the name of the argument that it was."""
+"""How errors name a table and its columns."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 # Names of columns and values are in quotes or, in scikit-learn's lists, in lines of their own. X
 # may be among them.
 _A_NAME_OR_X = re.compile(r"""'[^'\n]*'|"[^"\n]*"|^- .*|\bX\b""", re.MULTILINE)
+# A message lists at most this many columns.
+_MAX_LISTED = 10
 
 
 @contextmanager
@@ -29,3 +31,10 @@ def named(argument: str) -> Iterator[None]:
         if argument not in message:
             message = f"{argument}: {message}"
         raise type(error)(message) from error
+
+
+def listed(labels: Sequence[str]) -> str:
+    """Columns of these labels, by number the first of them, for a message."""
+    more = len(labels) - _MAX_LISTED
+    listed = ", ".join(labels[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return f"column{'s' if len(labels) > 1 else ''} {listed}"

@@ -13,6 +13,7 @@ from skrgvae.data.blocks import SlicedBlocks, as_blocks
 from skrgvae.data.cells import float_dtype
 from skrgvae.data.columns import Columns
 from skrgvae.data.frames import as_table, is_frame, known_frame, refuse_lazy
+from skrgvae.data.learning import ColumnsSoFar, columns_of_sparse
 from skrgvae.data.sources import ArrayRows, BlockRows, Blocks, Source
 
 
@@ -78,21 +79,20 @@ class Opener:
                 ensure_all_finite=False,  # its error names no column
             )
         )
-        self.columns = self.columns or Columns.learn_sparse(
-            table.shape[1], self.categorical_features
-        )
+        self.columns = self.columns or columns_of_sparse(table.shape[1], self.categorical_features)
         self.columns.check_sparse(table)
         return ArrayRows(table)
 
     def _open_blocks(self, blocks: Blocks) -> Source:
         """Read all blocks once, or only the first where the storage knows its rows and types."""
-        learning, n_columns, sizes, dtype = self.columns is None, 0, [], np.dtype(np.float32)
-        is_sparse = True
+        learning, so_far = self.columns is None, None
+        n_columns, sizes, dtype, is_sparse = 0, [], np.dtype(np.float32), True
         for number, block in enumerate(blocks.read(range(blocks.n_blocks))):
             table = self._in_memory(block, learning and number == 0)
             if learning:
                 learned = self._learn(table)
-                self.columns = learned if self.columns is None else self.columns.merge(learned)
+                so_far = learned if so_far is None else so_far.merge(learned)
+                self.columns = so_far.columns
             dtype = np.promote_types(dtype, self._dtype(table))
             n_columns = table.shape[1]
             sizes.append(table.shape[0])
@@ -106,8 +106,8 @@ class Opener:
                 "Found array with 0 sample(s): X gave no batches, while a minimum of 1 row is "
                 f"required by {type(self.estimator).__name__}."
             )
-        if learning:
-            self.columns = self.learned().settled()
+        if so_far is not None:
+            self.columns = so_far.settled()
 
         def encode(block: Any) -> NDArray[np.floating]:
             return self._encode(self._in_memory(block, False)).astype(dtype, copy=False)
@@ -125,9 +125,9 @@ class Opener:
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
         return X
 
-    def _learn(self, table: Any) -> Columns:
+    def _learn(self, table: Any) -> ColumnsSoFar:
         names = getattr(self.estimator, "feature_names_in_", None)
-        return Columns.learn(table, self.categorical_features, names)
+        return ColumnsSoFar.learn(table, self.categorical_features, names)
 
     def _encode(self, table: Any) -> NDArray[np.floating]:
         rows = self.learned().encode(table)

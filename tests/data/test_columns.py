@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 from skrgvae import HierarchicalSparseEncoder
 from skrgvae.data.categories import MAX_CATEGORIES, MIN_ROWS_OF_IDENTIFIER
 from skrgvae.data.columns import Columns
+from skrgvae.data.learning import ColumnsSoFar
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -33,6 +34,10 @@ MIXED = {
 ENCODED = np.array(
     [[1.5, 0, 3, 1, 2], [np.nan, 1, 1, 0, 1], [3.5, np.nan, 2, 1, 2], [0.25, 0, 2, 1, 0]]
 )
+
+
+def learn(X, *arguments, **named):
+    return ColumnsSoFar.learn(X, *arguments, **named).settled()
 
 
 def rows_of(columns):
@@ -102,7 +107,7 @@ def mixed_tables():
 @pytest.mark.parametrize("name", mixed_tables())
 def test_every_container_gives_the_same(name):
     X = mixed_tables()[name]
-    columns = Columns.learn(X)
+    columns = learn(X)
     assert columns.categories == (None, ("Oslo", "Rome"), None, None, ("", "a", "b"))
     assert columns.n_categories == (0, 2, 0, 0, 3)
     is_frame = not isinstance(X, np.ndarray | list | tuple)
@@ -117,7 +122,7 @@ def test_what_is_masked_is_missing(dtype):
     values = np.array([[1, 0], [0, 1], [1, 1]]).astype(dtype)
     masked = np.ma.MaskedArray(values, [[False, True], [False, False], [True, False]])
     expected = np.array([[1, np.nan], [0, 1], [np.nan, 1]])
-    columns = Columns.learn(masked)
+    columns = learn(masked)
     np.testing.assert_array_equal(columns.encode(masked), expected)
     np.testing.assert_array_equal(columns.encode(np.ma.MaskedArray(values)), values.astype(float))
     rows = np.ma.MaskedArray(np.random.default_rng(0).normal(size=(40, 3)), mask=False)
@@ -166,14 +171,14 @@ def test_sparse_matrices_hold_no_categories():
 
 @pytest.mark.parametrize("learned_from", ["pandas", "polars, enum", "list"])
 def test_containers_can_be_changed_after_training(learned_from):
-    columns = Columns.learn(mixed_tables()[learned_from])
+    columns = learn(mixed_tables()[learned_from])
     for X in mixed_tables().values():
         np.testing.assert_array_equal(columns.encode(X), ENCODED)
 
 
 def test_strings_alone():
     for X in ([["b"], ["a"]], np.array([["b"], ["a"]]), np.array([["b"], ["a"]], "T")):
-        columns = Columns.learn(X)
+        columns = learn(X)
         assert columns.categories == (("a", "b"),)
         np.testing.assert_array_equal(columns.encode(X), [[1], [0]])
     assert type(columns.categories[0][0]) is str
@@ -189,10 +194,10 @@ def test_floats_are_not_copied(dtype, tmp_path):
     mapped = np.memmap(tmp_path / "X", dtype=dtype, mode="w+", shape=X.shape)
     mapped[:] = X
     for table in (X, mapped):
-        encoded = Columns.learn(table).encode(table)
+        encoded = learn(table).encode(table)
         assert np.shares_memory(encoded, table) and encoded.dtype == dtype
-        assert Columns.learn(table).decode(encoded) is encoded
-    turned = Columns.learn(X).encode(np.asfortranarray(X))
+        assert learn(table).decode(encoded) is encoded
+    turned = learn(X).encode(np.asfortranarray(X))
     assert turned.flags.c_contiguous
     np.testing.assert_array_equal(turned, X)
 
@@ -200,7 +205,7 @@ def test_floats_are_not_copied(dtype, tmp_path):
 def test_large_tables_are_checked_in_pieces():
     X = np.zeros((40_000, 50), dtype=np.float32)
     X[3, 4] = np.nan
-    columns = Columns.learn(X)
+    columns = learn(X)
     tracemalloc.start()
     columns.encode(X)
     peak = tracemalloc.get_traced_memory()[1]
@@ -230,7 +235,7 @@ def test_the_smallest_float_that_is_exact(container, dtype, expected):
         "polars": lambda: pl.DataFrame(array),
     }
     X = make[container]()
-    encoded = Columns.learn(X).encode(X)
+    encoded = learn(X).encode(X)
     np.testing.assert_array_equal(encoded, array.astype(float))
     if container == "list":
         expected = "float32" if dtype == "bool" else "float64"
@@ -246,7 +251,7 @@ def test_missing_values_of_nullable_columns(dtype):
     series = pd.Series([1, pd.NA, 0], dtype=dtype)
     expected = np.float64 if "64" in dtype else np.float32
     for backed in (series, series.convert_dtypes(dtype_backend="pyarrow").astype(series.dtype)):
-        encoded = Columns.learn(backed.to_frame("a")).encode(backed.to_frame("a"))
+        encoded = learn(backed.to_frame("a")).encode(backed.to_frame("a"))
         np.testing.assert_array_equal(encoded, [[1], [np.nan], [0]])
         assert encoded.dtype == expected
 
@@ -255,38 +260,38 @@ def test_missing_values_of_nullable_columns(dtype):
 def test_missing_values_of_polars(dtype):
     values = [None] * 3 if dtype == pl.Null else [1, None, 0]
     series = pl.Series("a", values).cast(dtype)
-    encoded = Columns.learn(series.to_frame()).encode(series.to_frame())
+    encoded = learn(series.to_frame()).encode(series.to_frame())
     np.testing.assert_array_equal(encoded[:, 0], np.array(values, dtype=float))
     assert encoded.dtype == (np.float64 if dtype == pl.Int64 else np.float32)
 
 
 def test_numbers_of_other_types():
     X = np.array([[2**70, Decimal("0.5")], [np.float32(2), np.int8(3)]], dtype=object)
-    np.testing.assert_array_equal(Columns.learn(X).encode(X), [[2.0**70, 0.5], [2, 3]])
+    np.testing.assert_array_equal(learn(X).encode(X), [[2.0**70, 0.5], [2, 3]])
     with pytest.raises(ValueError, match=r"value too large for dtype\('float64'\) in column 1"):
         X[0, 1] = 10**400
-        Columns.learn(X).encode(X)
+        learn(X).encode(X)
 
 
 def test_decimals_that_are_one_number_are_one_category():
     cells = [Decimal("0.1"), 0.1, Decimal("0.10000000000000000001"), Decimal("0.2"), None]
     X = np.array([[cell] for cell in cells], dtype=object)
-    columns = Columns.learn(X, categorical_features=[0])
+    columns = learn(X, categorical_features=[0])
     assert columns.categories == ((0.1, 0.2),)
     np.testing.assert_array_equal(columns.encode(X)[:, 0], [0, 0, 0, 1, np.nan])
 
 
 def test_a_column_without_a_value():
     X = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Series([None, None], dtype="category")})
-    columns = Columns.learn(X)
+    columns = learn(X)
     assert columns.categories == (None, ())
     later = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
     for frame in (X, later):
         np.testing.assert_array_equal(columns.encode(frame)[:, 1], [np.nan, np.nan])
     assert columns.decode(columns.encode(X), like=X)["b"].isna().all()
     everything = np.array([[None, np.nan], [None, None]], dtype=object)
-    assert Columns.learn(everything).categories == (None, None)
-    assert np.isnan(Columns.learn(everything).encode(everything)).all()
+    assert learn(everything).categories == (None, None)
+    assert np.isnan(learn(everything).encode(everything)).all()
 
 
 # categorical_features
@@ -333,7 +338,7 @@ def test_forms_of_categorical_features(container, chosen):
         "array": TABLE.to_numpy(dtype=float),
         "list": TABLE.to_numpy(dtype=object).tolist(),
     }[container]
-    columns = Columns.learn(X, chosen, feature_names=names)
+    columns = learn(X, chosen, feature_names=names)
     assert columns.names == tuple(names)
     encoded = columns.encode(X)
     categories = {"a": (1, 3), "b": (0.5, 1.5), "c": (False, True)}
@@ -359,21 +364,21 @@ def test_forms_of_categorical_features(container, chosen):
 )
 def test_bad_categorical_features(chosen, message):
     with pytest.raises(ValueError, match=message):
-        Columns.learn(TABLE, chosen)
+        learn(TABLE, chosen)
 
 
 def test_names_need_names():
     with pytest.raises(ValueError, match=r"integers or as a boolean mask when .* without"):
-        Columns.learn(TABLE.to_numpy(float), ["a"])
+        learn(TABLE.to_numpy(float), ["a"])
 
 
 @pytest.mark.parametrize("chosen", [None, [], ["a"], [True, False, False]], ids=str)
 def test_strings_that_are_not_named_as_categories(chosen):
     X = pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": pd.Categorical(["u", "v"])})
     with pytest.raises(ValueError, match=r"string to float: 'x' in columns 'b', 'c'\."):
-        Columns.learn(X, chosen)
+        learn(X, chosen)
     with pytest.raises(ValueError, match=r"string to float: 'x' in columns 1, 2\."):
-        Columns.learn(X.to_numpy(dtype=object), None)
+        learn(X.to_numpy(dtype=object), None)
 
 
 def test_categories_that_are_numbers():
@@ -381,17 +386,17 @@ def test_categories_that_are_numbers():
         pd.DataFrame({"a": pd.Categorical([5, None, 7])}),
         pd.DataFrame({"a": pd.Categorical([5, None, 7], categories=[7, 5, 3])}),
     ):
-        assert Columns.learn(X).categories == ((5, 7),)
-        np.testing.assert_array_equal(Columns.learn(X).encode(X), [[0], [np.nan], [1]])
-        assert Columns.learn(X, None).categories == (None,)
-        np.testing.assert_array_equal(Columns.learn(X, None).encode(X), [[5], [np.nan], [7]])
+        assert learn(X).categories == ((5, 7),)
+        np.testing.assert_array_equal(learn(X).encode(X), [[0], [np.nan], [1]])
+        assert learn(X, None).categories == (None,)
+        np.testing.assert_array_equal(learn(X, None).encode(X), [[5], [np.nan], [7]])
 
 
 # At transform
 
 
 def test_unseen_categories_are_missing():
-    columns = Columns.learn(pd.DataFrame({"a": ["x", "y"], "b": [1, 2]}), ["a", "b"])
+    columns = learn(pd.DataFrame({"a": ["x", "y"], "b": [1, 2]}), ["a", "b"])
     later = {"a": ["z", "x", "y "], "b": [2, 9, 1]}
     expected = [[np.nan, 1], [0, np.nan], [np.nan, 0]]
     for X in (pd.DataFrame(later), pl.DataFrame(later), rows_of(later)):
@@ -411,7 +416,7 @@ def test_unseen_categories_are_missing():
 )
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_another_kind_of_values_is_not_just_unseen(then, now, message, make):
-    columns = Columns.learn(make({"a": then}))
+    columns = learn(make({"a": then}))
     with pytest.raises(ValueError, match=message):
         columns.encode(make({"a": now}))
     for nothing in ([None, None], [np.nan, np.nan]):
@@ -420,7 +425,7 @@ def test_another_kind_of_values_is_not_just_unseen(then, now, message, make):
 
 def test_another_number_of_columns():
     with pytest.raises(ValueError, match=r"X has 2 features, but .* is expecting 3 features as"):
-        Columns.learn(np.ones((2, 3))).encode(np.ones((2, 2)))
+        learn(np.ones((2, 3))).encode(np.ones((2, 2)))
 
 
 # Refusals
@@ -469,10 +474,10 @@ def test_refused_columns(name, container):
         if container == "categories":
             X["bad"] = X["bad"].astype("category")
     label = "1" if container == "array" else "'bad'"
-    good_columns = Columns.learn(np.ones((2, 2)))
+    good_columns = learn(np.ones((2, 2)))
     for chosen in ("from_dtype", [1]):
         with pytest.raises(kind, match=f"(?s)[Cc]olumn {label}.*") as info:
-            Columns.learn(X, chosen)
+            learn(X, chosen)
         assert re.search(message, str(info.value))
     with pytest.raises(kind, match=message):
         good_columns.encode(X)
@@ -488,13 +493,13 @@ def test_missing_dates_are_dates():
         np.array([["2020-02-29"]], dtype="datetime64[D]"),
     ):
         with pytest.raises(TypeError, match=r"Column ('when'|0) \(dtype .*\) holds .*dates"):
-            Columns.learn(X)
+            learn(X)
 
 
 @pytest.mark.parametrize("dtype", ["S1", [("a", "f8")]], ids=["bytes", "structured"])
 def test_arrays_of_other_dtypes(dtype):
     with pytest.raises(TypeError, match=r"Column 0 \(dtype .*must be a string or a real number"):
-        Columns.learn(np.zeros((2, 1), dtype=dtype))
+        learn(np.zeros((2, 1), dtype=dtype))
 
 
 BAD_TABLES = {
@@ -522,22 +527,22 @@ BAD_TABLES = {
 def test_bad_tables(name):
     X, kind, message = BAD_TABLES[name]
     with pytest.raises(kind, match=message):
-        Columns.learn(X)
+        learn(X)
     with pytest.raises(kind, match=message):
-        Columns.learn(np.ones((2, 1))).encode(X)
+        learn(np.ones((2, 1))).encode(X)
 
 
 def test_columns_of_one_name():
     X = pd.DataFrame(np.ones((2, 4)), columns=["a", "b", "a", "b"])
     with pytest.raises(ValueError, match="unique column names, got 'a', 'b' more than once"):
-        Columns.learn(X)
+        learn(X)
 
 
 def test_names_that_are_no_strings():
-    assert Columns.learn(pd.DataFrame(np.ones((2, 2)))).names is None
+    assert learn(pd.DataFrame(np.ones((2, 2)))).names is None
     X = pd.DataFrame([["x", 1j]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)]))
     with pytest.raises(ValueError, match=r"Column \('a', 2\)"):
-        Columns.learn(X)
+        learn(X)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
@@ -555,19 +560,19 @@ def test_infinity(container, value):
     labels = "'b', 'c'" if container in ("pandas", "polars") else "1, 2"
     message = f"Input X contains infinity or a value too large for dtype.*columns {labels}"
     with pytest.raises(ValueError, match=message):
-        Columns.learn(X).encode(X)
+        learn(X).encode(X)
     with pytest.raises(ValueError, match=r"infinity among the categories of column ('b'|1)"):
-        Columns.learn(X, [1])
+        learn(X, [1])
 
 
 def test_infinity_in_columns_named_by_numbers():
     X = pd.DataFrame({7: [1.0, 2.0], 5: [1.0, np.inf]})
     with pytest.raises(ValueError, match=r"infinity .* in column 5\."):
-        Columns.learn(X).encode(X)
+        learn(X).encode(X)
 
 
 def test_infinity_in_an_array_with_known_names():
-    columns = Columns.learn(np.ones((2, 2)), feature_names=["a", "b"])
+    columns = learn(np.ones((2, 2)), feature_names=["a", "b"])
     with pytest.raises(ValueError, match=r"infinity .*column 'b'"):
         columns.encode(np.array([[1.0, 2.0], [1.0, np.inf]]))
 
@@ -577,30 +582,29 @@ def test_infinity_in_an_array_with_known_names():
 
 def test_too_many_categories():
     enough = np.array([f"w{i % MAX_CATEGORIES}" for i in range(2 * MAX_CATEGORIES)])
-    assert Columns.learn(enough[:, None]).n_categories == (MAX_CATEGORIES,)
+    assert learn(enough[:, None]).n_categories == (MAX_CATEGORIES,)
     more = np.append(enough, "other")
     with pytest.raises(ValueError, match=r"Column 'word' has 1001 .* at most 1000.*Drop"):
-        Columns.learn(pd.DataFrame({"word": more}))
+        learn(pd.DataFrame({"word": more}))
     # What is never met again costs nothing: the limit is for training.
-    assert np.isnan(Columns.learn(enough[:, None]).encode(more[:, None])[-1])
+    assert np.isnan(learn(enough[:, None]).encode(more[:, None])[-1])
 
 
 def test_identifiers():
     names = np.array([f"id{i}" for i in range(MIN_ROWS_OF_IDENTIFIER)], dtype=object)
     with pytest.raises(ValueError, match=r"Column 'id' has 200 categories .*identifier"):
-        Columns.learn(pd.DataFrame({"id": names})).settled()
+        learn(pd.DataFrame({"id": names}))
     with pytest.raises(ValueError, match="Column 0 has 200 categories in 200 rows"):
-        Columns.learn(np.arange(200.0)[:, None], [0]).settled()
-    few = Columns.learn(names[:-1, None])
-    assert few.settled() == few
+        learn(np.arange(200.0)[:, None], [0])
+    assert learn(names[:-1, None]).n_categories == (MIN_ROWS_OF_IDENTIFIER - 1,)
     names[0] = names[1]
-    assert Columns.learn(names[:, None]).settled().n_categories == (MIN_ROWS_OF_IDENTIFIER - 1,)
+    assert learn(names[:, None]).n_categories == (MIN_ROWS_OF_IDENTIFIER - 1,)
 
 
 @pytest.mark.parametrize("empty", [[np.nan, np.nan], [None, None], pd.array([None] * 2, "str")])
 def test_text_that_is_empty_in_a_chunk(empty):
     # pandas reads an empty column of a chunk as floats.
-    parts = [Columns.learn(pd.DataFrame({"a": cells})) for cells in (["x", "z"], empty)]
+    parts = [ColumnsSoFar.learn(pd.DataFrame({"a": cells})) for cells in (["x", "z"], empty)]
     for first, second in (parts, parts[::-1]):
         assert first.merge(second).settled().categories == (("x", "z"),)
 
@@ -609,10 +613,10 @@ def test_identifiers_of_all_batches():
     names = np.array([f"id{i}" for i in range(2 * MIN_ROWS_OF_IDENTIFIER)], dtype=object)
     half = MIN_ROWS_OF_IDENTIFIER // 2
     # In each batch every value is another, and over all of them each comes twice.
-    once = Columns.learn(names[:, None])
+    once = ColumnsSoFar.learn(names[:, None])
     assert once.merge(once).settled().n_categories == (len(names),)
     # Too few in each batch, and in all of them no two alike.
-    first, second = (Columns.learn(part[:, None]) for part in (names[:half], names[half:-1]))
+    first, second = (ColumnsSoFar.learn(part[:, None]) for part in (names[:half], names[half:-1]))
     with pytest.raises(ValueError, match=r"Column 0 has 399 categories in 399 .*identifier"):
         first.merge(second).settled()
 
@@ -620,10 +624,10 @@ def test_identifiers_of_all_batches():
 def test_numbers_read_as_text():
     text = [f"{i / 8}" for i in range(2_000)]
     with pytest.raises(ValueError, match=r"'price' .*numbers as text: convert it to numbers"):
-        Columns.learn(pl.DataFrame({"price": text}))
+        learn(pl.DataFrame({"price": text}))
     with pytest.raises(ValueError, match=r"numbers as text.*Make missing what is none.*'\?'"):
-        Columns.learn(pl.DataFrame({"price": [*text, "?", "?"]}))
-    assert Columns.learn([["0"], ["1"], ["0"]]).categories == (("0", "1"),)
+        learn(pl.DataFrame({"price": [*text, "?", "?"]}))
+    assert learn([["0"], ["1"], ["0"]]).categories == (("0", "1"),)
 
 
 # There and back
@@ -644,7 +648,7 @@ def assert_same_cells(a, b):
 
 def test_decode_as_array():
     X = rows_of(MIXED)
-    columns = Columns.learn(X)
+    columns = learn(X)
     decoded = columns.decode(columns.encode(X))
     assert decoded.dtype == object
     assert_same_cells(decoded, X)
@@ -656,7 +660,7 @@ def test_decode_as_array():
 )
 def test_decode_as_frame(name):
     X = mixed_tables()[name]
-    columns = Columns.learn(X)
+    columns = learn(X)
     decoded = columns.decode(columns.encode(X), like=X)
     assert type(decoded) is type(X) and list(decoded.columns) == list(X.columns)
     assert_same_cells(decoded.to_numpy(), X.to_numpy())
@@ -673,7 +677,7 @@ def test_decode_as_frame(name):
 
 def test_decode_like_other_frames():
     X = pa.table(MIXED)
-    columns = Columns.learn(X)
+    columns = learn(X)
     decoded = columns.decode(columns.encode(X), like=X)
     assert isinstance(decoded, pd.DataFrame)
     assert_same_cells(decoded.to_numpy(), rows_of(MIXED))
@@ -683,7 +687,7 @@ def test_decode_like_other_frames():
 def test_decode_categories_that_the_rows_do_not_have(make):
     # What is filled in may be a category that these rows' own dtype leaves out.
     X = make({"city": ["Oslo", "Rome"], "floor": [1, 2]})
-    columns = Columns.learn(X, ["city", "floor"])
+    columns = learn(X, ["city", "floor"])
     if make is pd.DataFrame:
         rows = make({"city": pd.Categorical(["Oslo", None]), "floor": [np.nan, 2]})
     else:
@@ -697,8 +701,8 @@ def test_decode_categories_that_the_rows_do_not_have(make):
 def test_adult_from_pandas_and_polars(data_home):
     path = data_home / "adult.csv.gz"
     pandas, polars = pd.read_csv(path), pl.read_csv(path)
-    columns = Columns.learn(pandas)
-    assert columns == Columns.learn(polars)
+    columns = learn(pandas)
+    assert columns == learn(polars)
     encoded = columns.encode(pandas)
     np.testing.assert_array_equal(encoded, columns.encode(polars))
     back = columns.decode(encoded, like=pandas)
@@ -720,7 +724,7 @@ def kept():
 
 
 def test_json_and_pickle():
-    for columns in (kept(), Columns((None,)), Columns.learn(TABLE, [0, 1, 2])):
+    for columns in (kept(), Columns((None,)), learn(TABLE, [0, 1, 2])):
         text = json.dumps(columns.as_json(), allow_nan=False)
         again = Columns.from_json(json.loads(text))
         assert again == columns and hash(again) == hash(columns)
@@ -732,7 +736,7 @@ def test_json_and_pickle():
 
 def test_learned_categories_are_plain():
     X = np.array([[np.str_("a"), np.int8(1), np.float32(0.5), np.bool_(True)]], dtype=object)
-    types = [type(c[0]) for c in Columns.learn(X, [0, 1, 2, 3]).categories]
+    types = [type(c[0]) for c in learn(X, [0, 1, 2, 3]).categories]
     assert types == [str, int, float, bool]
 
 
@@ -773,15 +777,15 @@ class Absent:
             raise ModuleNotFoundError(name=name)
 sys.meta_path.insert(0, Absent())
 import numpy as np
-from skrgvae.data.columns import Columns
+from skrgvae.data.learning import ColumnsSoFar
 X = [["a", 1, None], [None, 2.5, True], ["b", float("nan"), False]]
-columns = Columns.learn(X)
+columns = ColumnsSoFar.learn(X).settled()
 assert columns.categories == (("a", "b"), None, None)
 print(columns.encode(X).tolist())
 class Frame:
     def __arrow_c_stream__(self): pass
 try:
-    Columns.learn(Frame())
+    ColumnsSoFar.learn(Frame())
 except ImportError as error:
     print(error)
 assert not {"pandas", "polars", "pyarrow", "torch"} & set(sys.modules)
@@ -872,7 +876,7 @@ def test_generated_tables(container):
         masks = {"strings": is_text, "all": [True] * n_columns}
         chosen = masks.get(choose, choose)
         try:
-            learned = Columns.learn(X, chosen)
+            learned = learn(X, chosen)
             encoded = learned.encode(X)
         except (TypeError, ValueError) as error:
             n_refused += 1
