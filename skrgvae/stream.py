@@ -51,7 +51,7 @@ def train_on(
     """
     first = n_batches(progress.n_rows, plan.settings.batch_size)
     trainer = new_trainer(module, plan, first, progress.seed, rows.device)
-    trainer.average = average = Average(module)
+    average = Average(module)
     if progress.trainer is not None and progress.average is not None:
         state = dict(progress.trainer)
         # What made steps of earlier calls useless, as a junk cell may, is over after a good one.
@@ -62,7 +62,7 @@ def train_on(
             state["optimizer"] = {}
         trainer.load_state(state)
         average.load_state(progress.average)
-    epoch = trainer.epoch(rows)
+    epoch = trainer.epoch(rows, average)
     progress = replace(
         progress,
         n_seen=progress.n_seen + len(rows),

@@ -68,10 +68,9 @@ class Trainer:
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.step = 0
-        self.average: Average | None = None
 
-    def epoch(self, rows: Rows) -> Epoch:
-        """One pass over the rows in random order."""
+    def epoch(self, rows: Rows, average: Average | None = None) -> Epoch:
+        """One pass over the rows in random order, after each step of which an average hears."""
         started = time.perf_counter()
         self.module.train()
         # Kernels are started on the CUDA device that is current, wherever their arguments lie.
@@ -83,8 +82,8 @@ class Trainer:
                 self.steps.take(batch, rate, self.schedule.kl_weight_at(self.step))
                 self.step += 1
                 self._check()
-                if self.average is not None:
-                    self.average.after_step(self.step)
+                if average is not None:
+                    average.after_step(self.step)
             totals = self.steps.end()
             self._check()
         self.module.eval()
