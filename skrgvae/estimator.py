@@ -555,9 +555,10 @@ class HierarchicalSparseEncoder(
         with self._all_or_nothing():
             previous: Model | None = getattr(self, "_model", None)
             first = previous is None
-            rows = self._check_table(X, reset=first, narrow=True)
             if not first:
+                self._validate_params()  # scikit-learn does so before the first call only
                 self._columns.refuse_other_features(self.categorical_features)
+            rows = self._check_table(X, reset=first, narrow=True)
             rows, weights = weighted(rows, sample_weight)
             progress: Progress | None = getattr(self, "_progress", None)
             if progress is None:

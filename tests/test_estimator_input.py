@@ -148,6 +148,24 @@ def test_bad_parameters_after_fit(X, parameters, message):
         estimator.transform(X)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"learning_rate": -1.0}, "'learning_rate' parameter .* Got -1.0"),
+        ({"batch_size": 0}, "'batch_size' parameter .* Got 0"),
+        ({"optimizer": "sgd"}, "'optimizer' parameter .* Got 'sgd'"),
+        ({"kl_weight": -1.0}, "'kl_weight' parameter .* Got -1.0"),
+    ],
+    ids=str,
+)
+def test_bad_parameters_between_the_calls_of_a_stream(X, parameters, message):
+    streamed = encoder().partial_fit(X).set_params(**parameters)
+    before = state(streamed)
+    with pytest.raises(ValueError, match=message):
+        streamed.partial_fit(X)
+    assert unchanged(streamed, before)
+
+
 # Tables
 
 
