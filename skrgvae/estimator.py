@@ -40,7 +40,7 @@ from skrgvae.data.frames import is_frame
 from skrgvae.data.large_integers import large_integers
 from skrgvae.data.naming import named
 from skrgvae.data.opening import Opener
-from skrgvae.data.sources import BlockRows, Source, blocks_of
+from skrgvae.data.sources import ArrayRows, BlockRows, Source, blocks_of
 from skrgvae.data.summary import summarise
 from skrgvae.planning import Planner
 from skrgvae.progress import FitHooks
@@ -600,7 +600,7 @@ class HierarchicalSparseEncoder(
         X : as for `fit`, of shape (n_samples, n_features)
             Categories that `fit` has not seen are missing entries.
         out : ndarray of shape (n_samples, n_emitted), default=None
-            Where to write the features, a memory map for example.
+            Where to write the features, a memory map for example; no memory of `X`.
 
         Returns
         -------
@@ -618,7 +618,7 @@ class HierarchicalSparseEncoder(
             pieces = self._model.feature_pieces(rows, self.feature, emitted)
             return vstack([csr_array(part) for _, part in pieces], format="csr")
         if out is not None:
-            _check_out(out, (rows.n_rows, self._n_features_out))
+            _check_out(out, (rows.n_rows, self._n_features_out), rows)
         return self._model.features(rows, self.feature, emitted, out)
 
     def inverse_transform(self, Z: Any) -> NDArray[np.floating]:
@@ -999,9 +999,13 @@ class HierarchicalSparseEncoder(
         }
 
 
-def _check_out(out: Any, shape: tuple[int, int]) -> None:
+def _check_out(out: Any, shape: tuple[int, int], rows: Source) -> None:
     if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
         found = f"one of {out.dtype}" if isinstance(out, np.ndarray) else type(out).__name__
         raise TypeError(f"out must be an ndarray of floats. Got {found}.")
     if out.shape != shape or not out.flags.writeable:
-        raise ValueError(f"out must be writeable and have the shape {shape}. Got {out.shape}.")
+        found = f"{out.shape}{'' if out.flags.writeable else ', read-only'}"
+        raise ValueError(f"out must be writeable and have the shape {shape}. Got {found}.")
+    # Rows are read piece by piece: the features of one would be written over the next.
+    if isinstance(rows, ArrayRows) and not rows.is_sparse and np.shares_memory(out, rows.table):
+        raise ValueError("out must not share memory with X.")

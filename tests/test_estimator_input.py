@@ -418,20 +418,38 @@ def test_batches_that_change(X):
         encoder().fit(Batches())
 
 
+def read_only(shape):
+    out = np.zeros(shape)
+    out.flags.writeable = False
+    return out
+
+
 @pytest.mark.parametrize(
     ("out", "kind", "message"),
     [
         ([[0.0]], TypeError, "out must be an ndarray of floats. Got list"),
         (np.zeros((40, 7), int), TypeError, "out must be an ndarray of floats. Got one of int64"),
         (np.zeros((40, 6)), ValueError, r"out must .* have the shape \(40, 7\). Got \(40, 6\)"),
+        (read_only((40, 7)), ValueError, r"out must be writeable .* Got \(40, 7\), read-only"),
     ],
-    ids=["list", "ints", "shape"],
+    ids=["list", "ints", "shape", "read-only"],
 )
 def test_bad_places_for_features(X, fitted, out, kind, message):
     with pytest.raises(kind, match=message):
         fitted.transform(X, out=out)
     with pytest.raises(ValueError, match="out must be None with sparse_output=True"):
         encoder(sparse_output=True).fit(X).transform(X, out=np.zeros((40, 7)))
+
+
+def test_features_are_not_written_over_rows_that_are_still_to_be_read(X, fitted):
+    table = np.zeros((41, 10))
+    table[:-1, :3] = X
+    with pytest.raises(ValueError, match="out must not share memory with X"):
+        fitted.transform(table[:-1, :3], out=table[1:, :7])
+    # Columns beside those of X are no memory of it.
+    np.testing.assert_array_equal(
+        fitted.transform(table[:-1, :3], out=table[:-1, 3:]), fitted.transform(X)
+    )
 
 
 # A failed fit leaves the encoder as it was
