@@ -14,7 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrgvae._sklearn_compat import Interval, check_feature_names_in, fit_context, safe_indexing
-from skrgvae.data.frames import unmasked
+from skrgvae.data.frames import as_table, is_frame, known_frame, read_columns, refuse_lazy
 
 
 class WindowTransformer(TransformerMixin, BaseEstimator):
@@ -100,8 +100,10 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `group` names no column or leaves no channel, a channel holds no numbers or
-            infinite ones, a row has no group, or no series has `length` rows.
+            If `group` names no column or leaves no channel, a channel holds strings or infinite
+            numbers, a row has no group, or no series has `length` rows.
+        TypeError
+            If a channel holds dates or anything else that is no number.
         """
         channels, groups = self._read(X, reset=True)
         longest = len(channels) if groups is None else int(np.bincount(groups).max())
@@ -128,7 +130,7 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
+        ValueError, TypeError
             As for `fit`, but that series may be short, and if the columns are not those seen in
             `fit`.
         """
@@ -178,19 +180,16 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
 
     def _read(self, X: Any, reset: bool) -> tuple[NDArray[np.floating], NDArray[np.intp] | None]:
         """The channels, and the number of every row's group, counted from 0."""
-        options = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
-        if isinstance(X, np.ma.MaskedArray):
-            X = unmasked(X)
-        if self.group is None:
-            return validate_data(self, X, reset=reset, **options), None
-        if not hasattr(X, "columns"):
-            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
+        refuse_lazy(X)
+        X = known_frame(X) if is_frame(X) else as_table(X)[0]
         validate_data(self, X, reset=reset, skip_check_array=True)
+        if self.group is None:
+            return _channels(X), None
         position = self._group_position()
         if self.n_features_in_ == 1:
             raise ValueError(f"X must have a channel beside the column of group {self.group!r}.")
         others = [column for column in range(self.n_features_in_) if column != position]
-        channels = check_array(safe_indexing(X, others, axis=1), input_name="X", **options)
+        channels = _channels(safe_indexing(X, others, axis=1))
         column = safe_indexing(X, [position], axis=1)
         for row, value in enumerate(np.asarray(column, dtype=object)[:, 0]):
             if _is_missing(value):
@@ -215,6 +214,24 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
             f"group={self.group!r} is no column of X (positions 0 to {self.n_features_in_ - 1}"
             f"{known})."
         )
+
+
+def _channels(X: Any) -> NDArray[np.floating]:
+    """Columns of numbers as an array, which is no copy where they are one of floats."""
+    table, labels = as_table(X)
+    if not isinstance(table, np.ndarray) or table.dtype.kind not in "biuf":
+        columns = read_columns(table, labels)
+        for column in columns:
+            if column.kind == "strings":
+                raise ValueError(
+                    f"could not convert string to float: {column.example()!r} in column "
+                    f"{column.label}. Make numbers of it, drop it, or name it as the group."
+                )
+        are_float32 = all(column.values.dtype == np.float32 for column in columns)
+        dtype = np.dtype(np.float32 if are_float32 else np.float64)
+        table = np.column_stack([column.numbers(dtype) for column in columns])
+    dtypes = [np.float64, np.float32]
+    return check_array(table, dtype=dtypes, ensure_all_finite="allow-nan", input_name="X")
 
 
 def _is_missing(value: Any) -> bool:

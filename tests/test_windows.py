@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import sklearn
 from sklearn.base import clone
@@ -138,6 +139,26 @@ def test_masked_entries_are_missing(group):
     np.testing.assert_array_equal(found[:, 0], [1.0, np.nan])
 
 
+@pytest.mark.parametrize("dtype", [object, "Int64", "double[pyarrow]"])
+def test_missing_entries_of_a_frame_are_missing(dtype):
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": pd.array([pd.NA, 3], dtype=dtype)})
+    expected = [[np.nan, np.nan, 1, np.nan], [1, np.nan, 2, 3]]
+    np.testing.assert_array_equal(WindowTransformer(2).fit_transform(frame), expected)
+
+
+@pytest.mark.parametrize("others", [{}, {"a": [1.0, 2.0]}], ids=["alone", "beside numbers"])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_dates_are_no_channel(frame, others):
+    days = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[us]")
+    with pytest.raises(TypeError, match=r"Column 't' .* dates, times and durations are to be"):
+        WindowTransformer(2).fit(frame({"t": days, **others}))
+
+
+def test_a_frame_that_is_still_to_be_computed():
+    with pytest.raises(TypeError, match=r"got a polars.LazyFrame: call its collect\(\) first"):
+        WindowTransformer(2).fit(pl.LazyFrame({"a": [1.0, 2.0]}))
+
+
 def test_missing_entries_stay_missing():
     X = series()
     X[10, 1] = np.nan
@@ -219,6 +240,11 @@ def test_a_frame_for_a_frame(index):
             r"\(n_samples=2\)",
         ),
         ({"length": 1}, pd.DataFrame({"a": ["warm", "cold"]}), "could not convert string"),
+        (
+            {"length": 1},
+            pl.DataFrame({"a": [1.0, 2.0], "b": ["warm", None]}),
+            "could not convert string to float: 'warm' in column 'b'",
+        ),
         ({"length": 1}, np.array([[1.0], [np.inf]]), "Input X contains infinity"),
         ({"length": 1, "group": 1}, np.array([[1.0, 0], [np.inf, 0]]), "Input X contains infin"),
     ],
