@@ -238,12 +238,15 @@ def _write_pandas(values: NDArray, dtype: Any) -> Any:
 
     if values.dtype != object:
         return pandas.Series(values)
+    present = set(values) - {None}
     if isinstance(dtype, pandas.CategoricalDtype):
-        if set(values) - {None} <= set(dtype.categories):
+        if present <= set(dtype.categories):
             return pandas.Series(values, dtype=dtype)
         return pandas.Series(values, dtype="category")
     is_text = isinstance(dtype, pandas.StringDtype) or dtype.kind == "U"
-    if is_text or dtype == np.dtype(object):
+    # A dtype of text would make text of numbers.
+    holds_all = is_text and all(isinstance(value, str) for value in present)
+    if holds_all or dtype == np.dtype(object):
         return pandas.Series(values, dtype=dtype)
     return pandas.Series(values.tolist())
 
@@ -254,8 +257,9 @@ def _write_polars(values: NDArray, like: Any) -> Any:
     if values.dtype != object:
         return polars.Series(like.name, values).fill_nan(None)
     series = polars.Series(like.name, values.tolist(), strict=False)
-    if like.dtype == polars.Categorical:
-        return series.cast(like.dtype)
-    if like.dtype == polars.Enum and set(values) - {None} <= set(like.dtype.categories):
-        return series.cast(like.dtype)
-    return series
+    # Where all are missing, polars has nothing to take a dtype from.
+    are_text = series.dtype in (polars.String, polars.Null)
+    holds_all = like.dtype in (polars.String, polars.Categorical)
+    if like.dtype == polars.Enum:
+        holds_all = set(values) - {None} <= set(like.dtype.categories)
+    return series.cast(like.dtype) if are_text and holds_all else series

@@ -675,6 +675,27 @@ def test_decode_as_frame(name):
         assert decoded.null_count().sum_horizontal().item() == 2
 
 
+ALL_MISSING = {
+    "pandas, string": lambda: pd.DataFrame({"a": pd.array([None, None], "string")}),
+    "pandas, arrow": lambda: pd.DataFrame({"a": pd.array([None] * 2, pd.ArrowDtype(pa.string()))}),
+    "pandas, category": lambda: pd.DataFrame({"a": pd.Categorical([None, None], ["Oslo"])}),
+    "polars, string": lambda: pl.DataFrame({"a": [None, None]}, {"a": pl.String}),
+    "polars, category": lambda: pl.DataFrame({"a": [None, None]}, {"a": pl.Categorical}),
+    "polars, enum": lambda: pl.DataFrame({"a": [None, None]}, {"a": pl.Enum(["Oslo"])}),
+}
+
+
+@pytest.mark.parametrize("name", ALL_MISSING)
+def test_decode_like_a_frame_of_missing_values(name):
+    rows = ALL_MISSING[name]()
+    nothing = learn(rows).decode(np.full((2, 1), np.nan), like=rows)
+    assert nothing["a"].dtype == rows["a"].dtype
+    assert_same_cells(nothing.to_numpy(), rows.to_numpy())
+    # Categories that are numbers stay such, which no dtype of text can hold.
+    numbers = Columns(((3, 7),)).decode(np.array([[0.0], [1.0]]), like=rows)
+    assert_same_cells(numbers.to_numpy(), np.array([[3], [7]], dtype=object))
+
+
 def test_decode_like_other_frames():
     X = pa.table(MIXED)
     columns = learn(X)
