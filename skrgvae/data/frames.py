@@ -215,7 +215,9 @@ def _read_pandas(label: str, series: Any) -> Column:
             values = series.to_numpy(dtype=float_dtype(held), na_value=np.nan)
             return Column(label, values, str(dtype))
     is_text = isinstance(dtype, pandas.StringDtype) or held.kind == "U"
-    return Column(label, series.to_numpy(dtype=object), str(dtype), has_categories=is_text)
+    # Arrow's categories, a dictionary, are none of pandas' dtype, but of the same type.
+    has_categories = is_text or dtype.type is pandas.CategoricalDtype.type
+    return Column(label, series.to_numpy(dtype=object), str(dtype), has_categories)
 
 
 def _read_polars(series: Any) -> Column:

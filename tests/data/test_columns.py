@@ -382,7 +382,10 @@ def test_strings_that_are_not_named_as_categories(chosen):
 
 
 def test_categories_that_are_numbers():
+    arrow = pa.array([5, None, 7]).dictionary_encode()
     for X in (
+        pa.table({"a": arrow}),
+        pd.DataFrame({"a": pd.Series(arrow, dtype=pd.ArrowDtype(arrow.type))}),
         pd.DataFrame({"a": pd.Categorical([5, None, 7])}),
         pd.DataFrame({"a": pd.Categorical([5, None, 7], categories=[7, 5, 3])}),
     ):
