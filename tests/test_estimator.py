@@ -341,6 +341,23 @@ def test_columns_of_every_numeric_kind_of_pandas():
     assert fitted.transform(frame).shape == (6, 13)
 
 
+@pytest.mark.parametrize("holder", ["numpy", "nullable", "arrow", "sparse"])
+@pytest.mark.parametrize("size", [32, 64])
+def test_features_have_the_precision_of_a_frame(X, holder, size):
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    dtype = {
+        "numpy": f"float{size}",
+        "nullable": f"Float{size}",
+        "arrow": pd.ArrowDtype(getattr(pa, f"float{size}")()),
+        "sparse": pd.SparseDtype(f"float{size}", 0.0),
+    }
+    rows = X.astype(f"float{size}")
+    frame = pd.DataFrame(rows).astype(dtype[holder])
+    features = encoder().fit(frame).transform(frame)
+    assert features.dtype == rows.dtype
+    np.testing.assert_array_equal(features, encoder().fit(rows).transform(rows))
+
+
 def test_columns_of_the_same_name_are_refused(X):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X[:, :3], columns=["a", "b", "a"])

@@ -144,5 +144,7 @@ class Opener:
 
 def _holds_float32(table: Any) -> bool:
     dtypes = table.dtypes if hasattr(table, "dtypes") else [table.dtype]
-    # Of either byte order, and of the libraries' own types.
-    return all(str(dtype).lower() in ("float32", ">f4", "<f4") for dtype in dtypes)
+    # Of either byte order, and of the libraries' own types; what pandas holds by Arrow or without
+    # its zeros has names of its own.
+    held = (getattr(x, "numpy_dtype", getattr(x, "subtype", x)) for x in dtypes)
+    return all(str(dtype).lower() in ("float32", ">f4", "<f4") for dtype in held)
