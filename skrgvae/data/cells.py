@@ -201,7 +201,7 @@ def _type_of_na() -> type:
 
 def _plain(value: Any) -> str | bool | int | float:
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # what it is equal to: an enum writes its name otherwise
     if isinstance(value, bool | np.bool_):
         return bool(value)
     return int(value) if isinstance(value, Integral) else float(value)

@@ -1,6 +1,7 @@
 """Tables of every kind as numbers and back; what is refused, and how."""
 
 import datetime
+import enum
 import json
 import pickle
 import re
@@ -271,6 +272,21 @@ def test_numbers_of_other_types():
     with pytest.raises(ValueError, match=r"value too large for dtype\('float64'\) in column 1"):
         X[0, 1] = 10**400
         learn(X).encode(X)
+
+
+class Light(str, enum.Enum):  # noqa: UP042, a StrEnum is written as the text it is
+    RED = "red"
+    GREEN = "green"
+
+
+def test_enums_of_text_are_the_text_they_are():
+    names = np.array([[Light.RED], [Light.GREEN]], dtype=object)
+    text = np.array([["red"], ["green"]], dtype=object)
+    for X in (names, text):
+        columns = learn(X)
+        assert columns.categories == (("green", "red"),)
+        for later in (names, text):
+            np.testing.assert_array_equal(columns.encode(later), [[1], [0]])
 
 
 def test_decimals_that_are_one_number_are_one_category():
