@@ -118,7 +118,7 @@ def _as_array(X: Any) -> NDArray:
     elif getattr(getattr(X, "dtype", None), "kind", None) == "T":
         X = X.astype(object)
     elif isinstance(X, np.ma.MaskedArray):  # scikit-learn would read what is behind the mask
-        X = unmasked(X)
+        X = _unmasked(X)
     array = check_array(X, dtype=None, ensure_all_finite=False)
     return array.astype(object) if array.dtype.kind == "U" else array
 
@@ -137,7 +137,7 @@ def _dense_tensor(X: Any) -> Any:
     return X if is_known or not X.dtype.is_floating_point else X.float()
 
 
-def unmasked(X: np.ma.MaskedArray) -> NDArray:
+def _unmasked(X: np.ma.MaskedArray) -> NDArray:
     """The array with what is missing in the place of what is masked."""
     mask, values = np.ma.getmaskarray(X), np.asarray(X.data)
     if not mask.any():
