@@ -362,7 +362,7 @@ def _table(columns: dict[str, Any], text: Sequence[str] = ()) -> Any:
     """Columns side by side, where all can be used: an array, or a frame where they have names."""
     _check_usable({name: column for name, column in columns.items() if name not in text})
     if isinstance(next(iter(columns.values())), np.ndarray):
-        return np.column_stack([_numbers(column) for column in columns.values()])
+        return np.column_stack(list(columns.values()))
     import pandas as pd  # has read the file
 
     return pd.DataFrame(columns)

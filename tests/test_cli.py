@@ -690,6 +690,17 @@ def test_words_that_look_like_numbers_stay_words(tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_features_have_the_precision_of_an_array(tmp_path, capsys, dtype):
+    rows = X.astype(dtype)
+    np.save(tmp_path / "rows.npy", rows)
+    small = HierarchicalSparseEncoder((6, 4), max_iter=1, random_state=0).fit(rows)
+    small.save(tmp_path / "model")
+    found = features(tmp_path / "a.npy", capsys, tmp_path / "model", tmp_path / "rows.npy")
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, small.transform(rows))
+
+
 def test_transform_of_arrays(tmp_path, capsys):
     path = tmp_path / "model"
     small = HierarchicalSparseEncoder((6, 4), max_iter=1, random_state=0, sparse_output=True)
