@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from skrgvae.data.cells import is_missing
+from skrgvae.data.cells import Column, is_missing
+from skrgvae.data.frames import read_columns
 from skrgvae.pilot.records import SetAside
 
 # All components would do PCA no favour: the classifier sees standardised inputs, which blows the
@@ -93,10 +94,10 @@ def check_data(X: Any, y: Any, feature_names: Sequence[str] | None = None) -> Da
     ValueError
         If there is nothing to compare: a single class, or no column that varies; if a label is
         missing; if `feature_names` doesn't fit the columns.
+    TypeError
+        If a column, or the labels, hold anything but strings or numbers, or both.
     """
-    y = column_or_1d(y)
-    if any(map(is_missing, y.tolist())):
-        raise ValueError("the target has missing values: leave these rows out")
+    y = _labels(y)
     frame = hasattr(X, "iloc")
     if not frame:
         X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
@@ -116,6 +117,17 @@ def check_data(X: Any, y: Any, feature_names: Sequence[str] | None = None) -> Da
     if all(is_constant(data.column(position)) for position in range(len(names))):
         raise ValueError("every column of X is constant: there is nothing to learn from")
     return data
+
+
+def _labels(y: Any) -> NDArray:
+    """The target, of which no entry is missing, and which has an order."""
+    y = column_or_1d(y)
+    if y.dtype == object:
+        _ = Column("y", y, "object").kind  # refuses what is no label, and strings among numbers
+    missing = np.isnat(y) if y.dtype.kind in "mM" else map(is_missing, y.tolist())
+    if any(missing):
+        raise ValueError("the target has missing values: leave these rows out")
+    return y
 
 
 def _names(feature_names: Sequence[str] | None, n_columns: int) -> list[str]:
@@ -161,6 +173,9 @@ def _usable_columns(X):
         if reason is not None:
             set_aside.append(SetAside(str(name), reason))
             continue
+        if not numeric:
+            # Refuses now, by name, what the encoder would after the first of the other features.
+            _ = read_columns(column.to_frame())[0].kind
         # As categories, text stays text where some rows have none of it.
         columns[name] = column.astype("float64" if numeric else "category")
         categorical.append(not numeric)
@@ -179,7 +194,7 @@ def _unusable(column, numeric):
     if numeric:
         counts_rows = values.size > 2 and (np.diff(np.sort(values.astype(np.float64))) == 1).all()
         return "identifier" if counts_rows else None
-    n_different = np.unique(values.astype(str)).size
+    n_different = len(set(map(str, values)))
     return "identifier" if n_different > _IDENTIFIER_SHARE * values.size else None
 
 

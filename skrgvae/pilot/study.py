@@ -130,6 +130,8 @@ def run_pilot(
     ------
     ValueError
         If there is nothing to compare, or a parameter doesn't fit the data.
+    TypeError
+        If a column, or the labels, hold anything but strings or numbers, or both.
 
     Examples
     --------

@@ -1,5 +1,7 @@
 """The pilot study, with an encoder too small to be good but large enough to be measured."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -156,12 +158,41 @@ def test_many_classes_and_arrays():
             {},
             "the target has missing values",
         ),
+        (
+            lambda X, y: (X, np.where(y == "fine", np.datetime64("NaT"), np.datetime64("2026"))),
+            {},
+            "the target has missing values",
+        ),
     ],
 )
 def test_what_can_not_be_compared_is_refused(table, change, options, message):
     X, y = change(*table)
     with pytest.raises(ValueError, match=message):
         run_pilot(X, y, encoder=small_encoder(), **{**FAST, **options})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (X, np.where(np.arange(160) == 3, 1, y.astype(object))), "Column y .* both"),
+        (
+            lambda X, y: (X, np.repeat([date(2026, 1, 1), date(2026, 1, 2)], 80)),
+            "y .* date values",
+        ),
+        (lambda X, y: (X.assign(when=pd.to_datetime(["2026-01-01"] * 160)), y), "'when' .* dates"),
+        (lambda X, y: (X.assign(odd=pd.Series([1, "a"] * 80, dtype=object)), y), "'odd' .* both"),
+        (lambda X, y: (X.assign(parts=[[1]] * 160), y), "'parts' .* list values"),
+    ],
+)
+def test_what_is_neither_text_nor_numbers_is_refused_by_name(table, change, message):
+    with pytest.raises(TypeError, match=message):
+        check_data(*change(*table))
+
+
+def test_days_can_be_classes(table):
+    X, y = table
+    days = np.where(y == "fine", np.datetime64("2026-01-01"), np.datetime64("2026-01-02"))
+    np.testing.assert_array_equal(check_data(X, days).y, check_data(X, y == "fault").y)
 
 
 @pytest.mark.parametrize("kind", [tuple, np.array, pd.Index])
