@@ -130,12 +130,10 @@ def positive_class(data: Data, payoff: Payoff | None) -> int | None:
         If alarms are for a class that is not there, or it must be said which one they are for.
     """
     if payoff is not None and payoff.positive is not None:
-        names = [str(name) for name in data.classes]
-        if payoff.positive not in names:
-            raise ValueError(
-                f"the target has no class {payoff.positive!r}; there are {', '.join(names)}"
-            )
-        return names.index(payoff.positive)
+        names, positive = [str(name) for name in data.classes], str(payoff.positive)
+        if positive not in names:
+            raise ValueError(f"the target has no class {positive!r}; there are {', '.join(names)}")
+        return names.index(positive)
     counts = np.bincount(data.y)
     if payoff is not None and (len(counts) > 2 or counts[0] == counts[1]):
         raise ValueError(

@@ -17,13 +17,13 @@ _N_INNER = 3
 class Payoff:
     """Money for alarms: a true one brings `gain`, a false one takes `cost`.
 
-    `positive` is the class that alarms are for; None: the rarer of two. `currency` is written
-    behind amounts.
+    `positive` is the class that alarms are for, or its name; None: the rarer of two. `currency` is
+    written behind amounts.
     """
 
     gain: float
     cost: float
-    positive: str | None = None
+    positive: str | float | None = None
     currency: str = ""
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from small_study import FAST, figures, small_encoder
 
 from skrgvae import HierarchicalSparseEncoder
 from skrgvae.pilot import Payoff, run_pilot
+from skrgvae.pilot.checks import positive_class
 from skrgvae.pilot.classifiers import fit_classifier
 from skrgvae.pilot.data import check_data, damaged
 from skrgvae.pilot.draws import draw_stratified
@@ -193,6 +194,13 @@ def test_days_can_be_classes(table):
     X, y = table
     days = np.where(y == "fine", np.datetime64("2026-01-01"), np.datetime64("2026-01-02"))
     np.testing.assert_array_equal(check_data(X, days).y, check_data(X, y == "fault").y)
+
+
+@pytest.mark.parametrize("positive", [1, "1", np.int64(1)])
+def test_alarms_are_for_a_class_or_its_name(table, positive):
+    X, y = table
+    data = check_data(X, (y == "fault").astype(int))
+    assert positive_class(data, Payoff(1, 1, positive)) == 1
 
 
 @pytest.mark.parametrize("kind", [tuple, np.array, pd.Index])
