@@ -61,6 +61,7 @@ def study_fold(data: Data, task: Task) -> dict[str, Any]:
     """
     # The features are centred, which would fill a sparse matrix up anyway.
     encoder = clone(task.encoder).set_params(random_state=task.seed, sparse_output=False)
+    encoder.set_output(transform="default")
     with _one_thread(), config_context(transform_output="default"):
         if task.settings.search:
             encoder = with_searched_sizes(encoder, data, task.train, task.seed)

@@ -203,6 +203,12 @@ def test_alarms_are_for_a_class_or_its_name(table, positive):
     assert positive_class(data, Payoff(1, 1, positive)) == 1
 
 
+def test_the_output_that_an_encoder_is_set_to_does_not_matter(table, result):
+    encoder = small_encoder().set_output(transform="pandas")
+    options = {"encoder": encoder, "payoff": Payoff(50, 5, currency="EUR"), **FAST}
+    assert figures(run_pilot(*table, random_state=0, **options)) == figures(result)
+
+
 @pytest.mark.parametrize("kind", [tuple, np.array, pd.Index])
 def test_names_of_an_arrays_columns(table, kind):
     X, y = table
