@@ -22,8 +22,8 @@ from skrgvae.inspection.tables import (
 
 # Rows over which effects are averaged, at most.
 MAX_ROWS = 1000
-# Rows that go through the network, at most, as long as 50 of them are left per column: every
-# column is moved in a copy of the rows.
+# Rows that go through the network, at most, as long as 50 of them are left per column or category:
+# every one of these is moved in a copy of the rows.
 MAX_MOVED_ROWS = 200_000
 MIN_ROWS = 50
 
@@ -36,8 +36,8 @@ def unit_inputs(encoder: Any, X: ArrayLike, n_columns: int | None = 5) -> Any:
     encoder : HierarchicalSparseEncoder
         Fitted.
     X : array-like of shape (n_samples, n_features)
-        Rows to average over. Of many, 1,000 are drawn (with more than 200 columns, fewer); the
-        same number of rows always gives the same draw.
+        Rows to average over. Of many, 1,000 are drawn (with more than 200 columns of numbers and
+        categories in all, fewer); the same number of rows always gives the same draw.
     n_columns : int or None, default=5
         Columns per unit at most; None: all.
 
@@ -91,7 +91,8 @@ def unit_inputs(encoder: Any, X: ArrayLike, n_columns: int | None = 5) -> Any:
     [1, 2, 3]
     """
     rows = checked(encoder, X)
-    n_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_MOVED_ROWS // rows.n_columns))
+    n_moved = sum(1 if known is None else len(known) for known in encoder._columns.categories)
+    n_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_MOVED_ROWS // max(n_moved, 1)))
     table = as_array(rows.part(some_rows(np.arange(rows.n_rows), n_rows)))
     labels, weights = _input_weights(encoder, table)
     units, ranks, columns = strongest(weights, check_count("n_columns", n_columns, len(labels)))

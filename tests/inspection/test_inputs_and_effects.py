@@ -302,3 +302,11 @@ def test_explain_a_row_with_holes(mixed, mixed_encoder):
     table = explain(mixed_encoder, mixed[:20], n_columns=None)
     assert set(table["column"]) <= set(mixed.columns) - {"missing"}
     assert table[["value", "kl", "effect", "weight"]].notna().all(axis=None)
+
+
+def test_rows_are_drawn_for_categories_as_for_columns(mixed, mixed_encoder, monkeypatch):
+    drawn = mixed.iloc[some_rows(np.arange(len(mixed)), 60)]
+    expected = unit_inputs(mixed_encoder, drawn, n_columns=None)
+    # Three numbers, two shapes and three colours are moved.
+    monkeypatch.setattr("skrgvae.inspection.inputs.MAX_MOVED_ROWS", 8 * 60)
+    pd.testing.assert_frame_equal(unit_inputs(mixed_encoder, mixed, n_columns=None), expected)
