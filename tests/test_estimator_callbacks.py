@@ -101,6 +101,7 @@ def test_a_fit_that_a_callback_stopped_has_ended(X, tmp_path):
     for _ in range(2):
         fitted = encoder(checkpoint=tmp_path).set_callbacks(Recorder(stop_after=2)).fit(X)
         assert fitted.n_iter_ == 2
+    assert encoder(checkpoint=tmp_path).fit(X).n_iter_ == 2  # also without the callback
 
 
 def test_a_callback_can_stop_a_fit_with_held_out_rows(X):
