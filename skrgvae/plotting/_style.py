@@ -24,6 +24,11 @@ DISTINCT = tuple(
 )
 
 
+def as_it_stands(name: str) -> str:
+    """A name for matplotlib to draw, which would read a formula between two dollar signs."""
+    return name.replace("$", r"\$")
+
+
 def line_styles(n_lines: int) -> list[dict[str, Any]]:
     """Colour and dashes for lines that have an order, dark to light."""
     from matplotlib import colormaps

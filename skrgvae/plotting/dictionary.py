@@ -21,7 +21,7 @@ from skrgvae.plotting._checks import (
 )
 from skrgvae.plotting._deviations import effect_unit
 from skrgvae.plotting._reading import table_of
-from skrgvae.plotting._style import BLUE, COLORS, SMALL, VERMILION, symmetric_norm
+from skrgvae.plotting._style import BLUE, COLORS, SMALL, VERMILION, as_it_stands, symmetric_norm
 from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
 
 PANELS_ACROSS, PANEL_WIDTH = 4, 3.0  # at most, and in inches
@@ -250,7 +250,9 @@ class DictionaryDisplay:
         largest = np.abs(images).max(axis=(1, 2))
         # Each on its own scale: on a common one, the strongest few would leave the others gray.
         scaled = images / np.where(largest > 0, largest, 1.0)[:, None, None]
-        labels = [f"{name}: {size:.2g}" for name, size in zip(names, largest, strict=True)]
+        labels = [
+            f"{as_it_stands(name)}: {size:.2g}" for name, size in zip(names, largest, strict=True)
+        ]
         self.images_ = draw_tiles(
             self.axes_[0], scaled, n_across, symmetric_norm(1.0), COLORS, labels
         )
@@ -286,13 +288,14 @@ class DictionaryDisplay:
             places = np.arange(n_bars)
             colors = [BLUE if value >= 0 else VERMILION for value in effect[largest]]
             self.bars_.append(axes.barh(places, effect[largest], color=colors, height=0.7))
-            axes.set_yticks(places, [columns[column] for column in largest], fontsize=SMALL)
+            shown = [as_it_stands(columns[column]) for column in largest]
+            axes.set_yticks(places, shown, fontsize=SMALL)
             axes.set_ylim(n_bars - 0.5, -0.5)
             axes.set_xlim(-bound, bound)
             axes.axvline(0, color="0.3", linewidth=0.8)
             axes.spines[["top", "right", "left"]].set_visible(False)
             axes.tick_params(axis="y", length=0)
-            axes.set_title(f"unit {name}", fontsize="medium")
+            axes.set_title(f"unit {as_it_stands(name)}", fontsize="medium")
         for axes in self.axes_[-n_across:]:
             axes.set_xlabel(self.effect_label, fontsize=SMALL)
         if self.title is not None and ax is None:

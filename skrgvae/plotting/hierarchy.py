@@ -22,7 +22,14 @@ from skrgvae.plotting._checks import (
 from skrgvae.plotting._deviations import effect_unit
 from skrgvae.plotting._map import Link, effect_matrices, links_to_show, units_to_show, untangled
 from skrgvae.plotting._reading import table_of
-from skrgvae.plotting._style import BLUE, COLORS, SMALL, VERMILION, symmetric_norm
+from skrgvae.plotting._style import (
+    BLUE,
+    COLORS,
+    SMALL,
+    VERMILION,
+    as_it_stands,
+    symmetric_norm,
+)
 
 STEP = 1.3  # from one node to the next, in widths of a node
 RISE = 2.8  # from one layer to the next
@@ -382,7 +389,8 @@ class HierarchyDisplay:
             named = []
             for unit in places[0]:
                 column = int(np.abs(effects[0][unit]).argmax())
-                named.append(f"{names[column]} {'+' if effects[0][unit, column] > 0 else '−'}")
+                sign = "+" if effects[0][unit, column] > 0 else "−"
+                named.append(f"{as_it_stands(names[column])} {sign}")
             self.ax_.set_xticks(list(places[0].values()), named, rotation=90, fontsize=SMALL)
         strongest = max(abs(link.effect) for pair in links for link in pair)
         self.ax_.legend(

@@ -24,6 +24,7 @@ from skrgvae.plotting._deviations import (
     mean_and_spread,
 )
 from skrgvae.plotting._reading import table_of, unit_values
+from skrgvae.plotting._style import as_it_stands
 from skrgvae.plotting._tiles import draw_tiles, row_centers, tiles_size
 
 KINDS = ("rows", "reconstructions", "samples")
@@ -213,6 +214,6 @@ class ReconstructionDisplay:
         ]
         self.ax_.set_ylim(tops[-1] + n_rows, 0)
         self.ax_.set_yticks([top + n_rows / 2 for top in tops], LABELS)
-        self.ax_.set_xticks(range(n_features), names, rotation=90)
+        self.ax_.set_xticks(range(n_features), list(map(as_it_stands, names)), rotation=90)
         self.ax_.spines[:].set_visible(False)
         self.colorbar_ = add_colorbar(self.ax_, self.images_[0])

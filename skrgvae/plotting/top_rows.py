@@ -26,7 +26,7 @@ from skrgvae.plotting._deviations import (
     mean_and_spread,
 )
 from skrgvae.plotting._reading import table_of, unit_values
-from skrgvae.plotting._style import SMALL
+from skrgvae.plotting._style import SMALL, as_it_stands
 from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
 
 
@@ -221,7 +221,7 @@ class TopRowsDisplay:
         n_across = tiles_across(ax, len(images), images.shape[1:])
         width, height = tiles_size(len(images), n_across, images.shape[1:], labelled=True)
         self.ax_ = single_axes(ax, (max(width, 4.0), height + 0.5))
-        labels = [f"{name}: {value:.2g}" for name, value in zip(index, values, strict=True)]
+        labels = _labels(index, values)
         norm = Normalize(np.nanmin(images), np.nanmax(images))
         self.images_ = draw_tiles(self.ax_, images, n_across, norm, "gray", labels)
         self.ax_.set_xlabel("row: value of the unit", fontsize=SMALL)
@@ -267,14 +267,22 @@ class TopRowsDisplay:
             ]
         )
         self.ax_.set_xticks(
-            range(n_columns), [names[column] for column in order], rotation=35, ha="right"
+            range(n_columns),
+            [as_it_stands(names[column]) for column in order],
+            rotation=35,
+            ha="right",
         )
-        labels = [f"{name}: {value:.2g}" for name, value in zip(index, values, strict=True)]
+        labels = _labels(index, values)
         self.ax_.set_yticks(range(len(rows)), labels)
         self.ax_.set_ylabel("row: value of the unit")
         self.ax_.tick_params(length=0)
         self.ax_.spines[:].set_visible(False)
         self.colorbar_ = add_colorbar(self.ax_, self.images_[0])
+
+
+def _labels(index: list[str], values: NDArray[np.float64]) -> list[str]:
+    pairs = zip(index, values, strict=True)
+    return [f"{as_it_stands(name)}: {value:.2g}" for name, value in pairs]
 
 
 def _shown(value: float) -> str:

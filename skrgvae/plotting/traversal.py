@@ -20,7 +20,7 @@ from skrgvae.plotting._checks import (
 )
 from skrgvae.plotting._deviations import check_spread, column_spread
 from skrgvae.plotting._reading import moved, table_of, unit_values
-from skrgvae.plotting._style import COLORS, DISTINCT, GRAY, SMALL, symmetric_norm
+from skrgvae.plotting._style import COLORS, DISTINCT, GRAY, SMALL, as_it_stands, symmetric_norm
 from skrgvae.plotting._tiles import column_centers, draw_tiles, row_centers, tiles_size
 
 
@@ -220,10 +220,17 @@ class TraversalDisplay:
         others = {"color": GRAY, "linewidth": 0.6, "zorder": 1}
         self.lines_ = {}
         for rank, column in enumerate([*named, *order[n_named:]]):
-            style = {**DISTINCT[rank], "label": names[column]} if rank < n_named else others
+            style = (
+                {**DISTINCT[rank], "label": _label(names[column])} if rank < n_named else others
+            )
             (self.lines_[names[column]],) = self.ax_.plot(values, change[:, column], **style)
         if n_features > n_named:
             self.ax_.plot([], [], label=f"{n_features - n_named} others", **others)
         self.ax_.legend(fontsize=SMALL, loc="center left", bbox_to_anchor=(1.01, 0.5))
         unit = "" if self.spread is None else " (standard deviations)"
         self.ax_.set_ylabel(f"change of E[x]{unit}")
+
+
+def _label(name: str) -> str:
+    """A name for the legend, which leaves out those that begin with an underscore."""
+    return f"{' ' * name.startswith('_')}{as_it_stands(name)}"

@@ -1,8 +1,11 @@
 """What is drawn is what was computed: facts on the artists of every Display."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
+from matplotlib.text import Text
 from pictures import history, links, summary
 
 from skrgvae import HierarchicalSparseEncoder
@@ -17,6 +20,9 @@ from skrgvae.plotting import (
     UnitActivityDisplay,
 )
 from skrgvae.plotting._style import MISSING
+
+# Between two dollar signs matplotlib reads a formula, and this one has an error.
+NAMES = ["a$^{$", "b$_{$ in $", "c$", "_d"]
 
 
 def tick_labels(axis):
@@ -441,3 +447,36 @@ class TestHierarchy:
             HierarchyDisplay(links(), (6, 4, 3), image_shape=(2, 2)).plot()
         with pytest.raises(ValueError, match="n_links must be an int"):
             HierarchyDisplay.from_links(links(), (6, 4, 3), n_links=0)
+
+
+class TestNames:
+    """Names stand in pictures as they are in the table."""
+
+    @pytest.mark.parametrize(
+        "display",
+        [
+            DictionaryDisplay(np.eye(4), unit_names=NAMES, column_names=NAMES),
+            DictionaryDisplay(np.eye(4), unit_names=NAMES, image_shape=(2, 2)),
+            HierarchyDisplay(
+                links(),
+                (6, 4, 3),
+                effects=[np.eye(size, 4) for size in (6, 4, 3)],
+                column_names=NAMES,
+            ),
+            ReconstructionDisplay(np.eye(4), np.eye(4), np.eye(4), column_names=NAMES),
+            TopRowsDisplay(np.eye(4), range(4), index=NAMES, column_names=NAMES),
+            TopRowsDisplay(np.eye(4), range(4), index=NAMES, image_shape=(2, 2)),
+            TraversalDisplay(range(2), np.arange(8).reshape(2, 4), column_names=NAMES),
+        ],
+    )
+    def test_no_name_is_a_formula(self, display, figure):
+        display.plot(figure.subplots())
+        figure.savefig(BytesIO())  # draws
+        assert any("$" in text.get_text() for text in figure.findobj(Text))
+
+    def test_names_that_begin_with_an_underscore(self, figure):
+        display = TraversalDisplay(range(2), np.arange(8).reshape(2, 4), column_names=NAMES)
+        display.plot(figure.subplots())
+        assert list(display.lines_) == NAMES
+        named = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+        assert " _d" in named and len(named) == 4
