@@ -74,12 +74,13 @@ def associations(encoder: Any, X: ArrayLike, y: ArrayLike, task: str = "auto") -
     target = column_or_1d(y)
     check_consistent_length(features, target)
     assert_all_finite(target, input_name="y")
+    # scikit-learn looks for what is missing among floats alone.
     if target.dtype == object:
-        row = next((row for row, value in enumerate(target) if is_missing(value)), None)
-        if row is not None:
-            raise ValueError(f"Input y has no entry in row {row}.")
+        _refuse_missing([is_missing(value) for value in target])
         if len({isinstance(value, str) for value in target}) > 1:
             raise ValueError("Input y must be uniformly strings or numbers. Got both.")
+    elif target.dtype.kind in "mM":
+        _refuse_missing(np.isnat(target))
     if task == "auto":
         is_number = type_of_target(target, input_name="y") == "continuous"
         task = "regression" if is_number else "classification"
@@ -87,7 +88,7 @@ def associations(encoder: Any, X: ArrayLike, y: ArrayLike, task: str = "auto") -
         target = _numbers(target)
     values, codes = np.unique(target, return_inverse=True)
     if len(values) < 2:
-        raise ValueError(f"y must hold at least two different values. Got only {values[0]!r}.")
+        raise ValueError(f"y must hold at least two different values. Got only {values[0]}.")
     varies = np.flatnonzero(np.ptp(features, axis=0) > 0)
     if task == "regression":
         test, of = "spearman", _spearman
@@ -111,6 +112,12 @@ def associations(encoder: Any, X: ArrayLike, y: ArrayLike, task: str = "auto") -
             "p_adjusted": p_adjusted,
         }
     )
+
+
+def _refuse_missing(missing: ArrayLike) -> None:
+    rows = np.flatnonzero(missing)
+    if len(rows):
+        raise ValueError(f"Input y has no entry in row {rows[0]}.")
 
 
 # Each takes values of a unit and the position of the target's value among the sorted ones, which

@@ -97,7 +97,8 @@ def test_wrong_targets(X, encoder):
     y = X[:, 0].copy()
     for wrong, said in [
         (y[:-1], "inconsistent numbers of samples"),
-        (np.zeros(300), "y must hold at least two different values. Got only"),
+        (np.zeros(300, int), "y must hold at least two different values. Got only 0."),
+        (np.where(y > 1, np.datetime64("NaT"), np.datetime64("2026")), "y has no entry in row"),
         (np.where(y > 1, np.nan, y), "y contains NaN"),
         (np.column_stack([y, y]), "y should be a 1d array"),
         (np.array(["a", None, *["b"] * 298], dtype=object), "y has no entry in row 1"),
