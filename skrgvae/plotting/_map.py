@@ -38,6 +38,8 @@ def effect_matrices(links: Any, layer_sizes: Sequence[int]) -> list[NDArray[np.f
     if missing:
         raise ValueError(f"links must hold {', '.join(NEEDED)}. Missing: {missing}.")
     columns = {name: np.asarray(links[name]) for name in NEEDED}
+    if not np.isfinite(columns["effect"].astype(np.float64)).all():
+        raise ValueError("links must hold finite effects. Got NaN or infinity.")
     pairs = []
     for lower in range(len(sizes) - 1):
         own = (columns["layer"] == lower + 1) & (columns["lower_layer"] == lower)

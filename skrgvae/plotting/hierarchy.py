@@ -228,6 +228,7 @@ class HierarchyDisplay:
         check_count("n_links", n_links)
         pairs = effect_matrices(self.links, self.layer_sizes)
         effects = self._checked_effects()
+        names = self._checked_names(effects)
         shown = units_to_show(pairs, n_units)
         if not all(len(units) for units in shown):
             raise ValueError("links must not be all zero between two layers: nothing to draw.")
@@ -250,7 +251,7 @@ class HierarchyDisplay:
         self.figure_ = self.ax_.figure
         self._draw_links(links, places, rise, height)
         self._draw_nodes(places, rise, height, effects)
-        self._label(links, pairs, places, rise, effects)
+        self._label(links, pairs, places, rise, effects, names)
         self.ax_.set_xlim(-0.1, width + 0.1)
         self.ax_.set_ylim(-height / 2 - 0.1, rise * (n_layers - 1) + height / 2 + 0.1)
         self.ax_.set_aspect("equal")
@@ -275,6 +276,12 @@ class HierarchyDisplay:
             )
         check_image_shape(self.image_shape, shapes[0][1])
         return effects
+
+    def _checked_names(self, effects: list[NDArray[np.float64]] | None) -> list[str] | None:
+        """Of the columns, where units are named after them."""
+        if effects is None or self.image_shape is not None:
+            return None
+        return check_names("column_names", self.column_names, effects[0].shape[1], "x")
 
     def _node_height(self) -> float:
         """Of a node that is 1 wide."""
@@ -371,6 +378,7 @@ class HierarchyDisplay:
         places: Sequence[dict[int, float]],
         rise: float,
         effects: Sequence[NDArray[np.float64]] | None,
+        names: list[str] | None,
     ) -> None:
         """Say what is shown of what there is, how to read links, and what bottom units are."""
         from matplotlib.lines import Line2D
@@ -384,8 +392,7 @@ class HierarchyDisplay:
             labels.append(f"{len(pair)} of {of.size:,} links")
         self.ax_.set_yticks(levels, labels, fontsize=SMALL)
         self.ax_.set_xticks([])
-        if effects is not None and self.image_shape is None:
-            names = check_names("column_names", self.column_names, effects[0].shape[1], "x")
+        if effects is not None and names is not None:
             named = []
             for unit in places[0]:
                 column = int(np.abs(effects[0][unit]).argmax())

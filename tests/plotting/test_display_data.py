@@ -447,6 +447,15 @@ class TestHierarchy:
             HierarchyDisplay(links(), (6, 4, 3), image_shape=(2, 2)).plot()
         with pytest.raises(ValueError, match="n_links must be an int"):
             HierarchyDisplay.from_links(links(), (6, 4, 3), n_links=0)
+        with pytest.raises(ValueError, match="links must hold finite effects"):
+            HierarchyDisplay.from_links({**links(), "effect": np.full(36, np.nan)}, (6, 4, 3))
+
+    def test_names_are_checked_before_a_figure_is_made(self, monkeypatch):
+        monkeypatch.setattr("skrgvae.plotting.hierarchy.single_axes", None)
+        effects = [np.ones((size, 2)) for size in (6, 4, 3)]
+        display = HierarchyDisplay(links(), (6, 4, 3), effects=effects, column_names=["a"])
+        with pytest.raises(ValueError, match=r"column_names must hold 2 names\. Got 1"):
+            display.plot()
 
 
 class TestNames:
