@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Number
+from numbers import Number, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -37,12 +37,14 @@ def check_parameters(
     for name, value, least in (("n_splits", n_splits, 2), ("n_repeats", n_repeats, 1)):
         if not is_whole(value) or value < least:
             raise ValueError(f"{name} must be an integer and at least {least}. Got {value!r}.")
+    if not np.iterable(labels):
+        raise ValueError(f"labels must be a sequence of integers. Got {labels!r}.")
     for size in labels:
         if not is_whole(size):
             raise ValueError(f"The entries of labels must be integers. Got {size!r}.")
-    if not 0 <= smallest_gain < np.inf:
+    if not isinstance(smallest_gain, Real) or not 0 <= smallest_gain < np.inf:
         raise ValueError(f"smallest_gain must be a number from 0 on. Got {smallest_gain!r}.")
-    if not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1. Got {confidence!r}.")
     if score not in ("auto", *DECIDING):
         raise ValueError(f"score must be 'auto' or one of {DECIDING}. Got {score!r}.")

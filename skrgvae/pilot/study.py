@@ -131,7 +131,8 @@ def run_pilot(
     ValueError
         If there is nothing to compare, or a parameter doesn't fit the data.
     TypeError
-        If a column, or the labels, hold anything but strings or numbers, or both.
+        If a column, or the labels, hold anything but strings or numbers, or both; if `encoder` is
+        something else.
 
     Examples
     --------
@@ -220,6 +221,11 @@ def _encoder(
 ) -> HierarchicalSparseEncoder:
     """The encoder given, or the one that a study of so many rows takes."""
     if encoder is not None:
+        if not isinstance(encoder, HierarchicalSparseEncoder):
+            raise TypeError(
+                "encoder must be a HierarchicalSparseEncoder or None. "
+                f"Got {type(encoder).__name__}."
+            )
         return encoder
     if not quick:
         return HierarchicalSparseEncoder()

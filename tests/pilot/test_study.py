@@ -9,6 +9,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.metrics import brier_score_loss
+from sklearn.preprocessing import StandardScaler
 from small_study import FAST, figures, small_encoder
 
 from skrgvae import HierarchicalSparseEncoder
@@ -153,6 +154,9 @@ def test_many_classes_and_arrays():
         (lambda X, y: (X[["heat"]] / 0, y), {}, "'heat' of X has infinite values"),
         (lambda X, y: (X, y), {"smallest_gain": -0.1}, "smallest_gain must be a number from 0"),
         (lambda X, y: (X, y), {"smallest_gain": np.nan}, "smallest_gain must be a number from 0"),
+        (lambda X, y: (X, y), {"smallest_gain": "0.1"}, "smallest_gain must be a number from 0"),
+        (lambda X, y: (X, y), {"labels": 20}, "labels must be a sequence of integers. Got 20"),
+        (lambda X, y: (X, y), {"confidence": "0.9"}, "confidence must be between 0 and 1"),
         (lambda X, y: (X, y), {"confidence": 95}, "confidence must be between 0 and 1. Got 95"),
         (
             lambda X, y: (X, np.where(np.arange(160) == 3, None, y.astype(object))),
@@ -188,6 +192,11 @@ def test_what_can_not_be_compared_is_refused(table, change, options, message):
 def test_what_is_neither_text_nor_numbers_is_refused_by_name(table, change, message):
     with pytest.raises(TypeError, match=message):
         check_data(*change(*table))
+
+
+def test_another_transformer_is_no_encoder(table):
+    with pytest.raises(TypeError, match=r"encoder must be a Hier.* or None. Got StandardScaler"):
+        run_pilot(*table, encoder=StandardScaler(), **FAST)
 
 
 def test_days_can_be_classes(table):
