@@ -21,7 +21,11 @@ def column_mean(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def column_spread(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard deviation of what is known of every column, 1 where it is constant."""
-    spread = np.ma.masked_invalid(rows).std(axis=0).filled(0.0)
+    known = np.ma.masked_invalid(rows)
+    # In shares of the largest value, which are 1 in a constant column: the mean of equal numbers
+    # of any other size is rounded, and squares of large ones overflow.
+    largest = np.abs(known).max(axis=0)
+    spread = ((known / largest).std(axis=0) * largest).filled(0.0)
     return np.where(spread > 0, spread, 1.0)
 
 

@@ -19,6 +19,7 @@ from skrgvae.plotting import (
     TraversalDisplay,
     UnitActivityDisplay,
 )
+from skrgvae.plotting._deviations import column_spread
 from skrgvae.plotting._style import MISSING
 
 # Between two dollar signs matplotlib reads a formula, and this one has an error.
@@ -456,6 +457,16 @@ class TestHierarchy:
         display = HierarchyDisplay(links(), (6, 4, 3), effects=effects, column_names=["a"])
         with pytest.raises(ValueError, match=r"column_names must hold 2 names\. Got 1"):
             display.plot()
+
+
+@pytest.mark.parametrize("size", [3, 7, 178])
+def test_spread_of_constant_columns_is_one(size):
+    rows = np.tile([0.1, 1e6 + 0.1, -3.3, 0.0, np.nan], (size, 1))
+    np.testing.assert_array_equal(column_spread(rows), 1.0)
+    rows[0] = [0.5, np.nan, 3.3, 1.0, 2.0]
+    expected = np.nanstd(rows, axis=0) + [0, 1, 0, 0, 1]
+    np.testing.assert_allclose(column_spread(rows), expected)
+    np.testing.assert_allclose(column_spread(1e200 * rows[:, [0, 2]]), 1e200 * expected[[0, 2]])
 
 
 class TestNames:
