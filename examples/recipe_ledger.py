@@ -214,6 +214,7 @@ TABLES = {
     "stopping": partial(short_table, study="stopping"),
     "words": partial(short_table, study="words"),
     "dropout": partial(short_table, study="dropout"),
+    "wide": partial(short_table, study="wide"),
     "mnist": mnist_table,
     "small_sets": small_sets_table,
     "secom_priors": secom_table,

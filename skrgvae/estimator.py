@@ -121,9 +121,9 @@ class HierarchicalSparseEncoder(
         Constant for the first half of the planned steps, then falling linearly to a hundredth;
         in a training so long that rate x `weight_decay` x steps is above 10, constant for the
         first fifth, then falling with the square of the steps that are left, to a thousandth.
-        "auto": 0.01; 0.002 for counts, and where units outnumber the columns of a table with
-        measurements (Gaussian or Student-t columns); with more than 1,000 columns less, in
-        proportion to one over the root of their number.
+        "auto": 0.01; 0.002 for counts, and for measurements (Gaussian or Student-t columns) where
+        units outnumber the columns, or are more than 300 and most columns are measured; with more
+        than 1,000 columns less, in proportion to one over the root of their number.
     batch_size : int or "auto", default="auto"
         Rows per step at most; the batches of a pass have equal sizes (plus or minus one row).
         "auto": 100; 250 in a long training with hidden layers (see `hidden_layer_sizes`).
@@ -139,14 +139,14 @@ class HierarchicalSparseEncoder(
         Floor in nats per unit, one for all layers or one per layer: a unit's batch-mean KL below
         it is not pushed further down. "auto": 0.1 for the top layer (0.08 in a long training with
         hidden layers, see `hidden_layer_sizes`), and half of the floor above it, but no less than
-        0.0125, for every other one; for all layers 0.3 for counts, and 0.1 where units outnumber
-        the columns of a table with measurements.
+        0.0125, for every other one; for all layers 0.3 for counts, and 0.1 for measurements and
+        as many units as for the `learning_rate`.
     firing_rate : float, "auto" or None, default="auto"
         Share of rows for which a unit is on when training starts, set through fixed gain and
         shift of the bottom-up normalisation (where `batch_norm` is on) and the first priors; on
         means above zero, for "spike_and_slab" other than zero. "auto": 0.3; 0.4 in
-        a long training with hidden layers (see `hidden_layer_sizes`); 0.5 for counts, and where
-        units outnumber the columns of a table with measurements. None: plain batch normalisation.
+        a long training with hidden layers (see `hidden_layer_sizes`); 0.5 for counts, and for
+        measurements and as many units as for the `learning_rate`. None: plain batch normalisation.
     skip_connections : bool, default=True
         Whether the likelihood and all lower priors see every layer above, instead of the next
         one alone. In tables without measurements, and without hidden layers, whether also every

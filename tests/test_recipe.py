@@ -67,6 +67,11 @@ def test_floors_are_equal_where_units_span_the_columns():
     [
         ((5, 3), GAUSSIANS, SEARCHING),
         ((5, 4), GAUSSIANS, SPANNING),  # one unit more than columns
+        ((200, 100), ("gaussian",) * 1_000, SEARCHING),
+        ((200, 101), ("gaussian",) * 1_000, SPANNING),  # many units
+        ((200, 101), ("gaussian",) * 501 + ("categorical",) * 499, SPANNING),  # most of them
+        ((200, 101), ("gaussian",) * 500 + ("categorical",) * 500, SEARCHING),
+        ((200, 101), ("bernoulli",) * 1_000, SEARCHING),
         ((5, 4), INTENSITIES, SEARCHING),
         ((5, 4), (*INTENSITIES[:7], "student_t"), SPANNING),  # one column of measurements
         ((5, 4), ("categorical",) * 8, SEARCHING),
