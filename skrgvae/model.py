@@ -150,28 +150,37 @@ class Model:
 
     @own_modes()
     @torch.no_grad()
-    def decode(self, values: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
+    def decode(
+        self, values: Sequence[NDArray[np.floating]], by_category: bool = False
+    ) -> NDArray[np.floating]:
         """E[x | z], of a categorical column the likeliest category, in data units.
 
         Parameters
         ----------
         values : sequence of ndarray of shape (n_rows, n_units)
             Of all layers, bottom first.
+        by_category : bool, default=False
+            Gives the probabilities of all categories in place of the likeliest one.
 
         Returns
         -------
         ndarray of shape (n_rows, n_columns), of the values' dtype
+            With `by_category` a categorical column is as many as it has categories.
         """
         module = self.module(_dtype_of(values[0]))
-        out = np.empty((len(values[0]), len(self.architecture.families)), values[0].dtype)
+        out = np.empty((len(values[0]), _width(module.likelihood, by_category)), values[0].dtype)
         for where, layers in self._layer_pieces(module, values):
-            _put(out, where, module.likelihood.mean(module.top_down.decode(layers)))
+            outputs = module.top_down.decode(layers)
+            _put(out, where, _expected(module.likelihood, outputs, by_category))
         return out
 
     @own_modes()
     @torch.no_grad()
     def effects(
-        self, on: Sequence[NDArray[np.floating]], off: Sequence[NDArray[np.floating]]
+        self,
+        on: Sequence[NDArray[np.floating]],
+        off: Sequence[NDArray[np.floating]],
+        by_category: bool = False,
     ) -> NDArray[np.floating]:
         """What every column gains from values of all layers over other values of them.
 
@@ -179,22 +188,28 @@ class Model:
         ----------
         on, off : sequence of ndarray of shape (n_rows, n_units)
             Bottom first.
+        by_category : bool, default=False
+            Gives the changes of the probabilities of all categories.
 
         Returns
         -------
         ndarray of shape (n_rows, n_columns), of the values' dtype
             E[x | on] - E[x | off]; of a categorical column half the sum of the absolute changes
-            of its probabilities.
+            of its probabilities. With `by_category` that column is as many as it has categories.
         """
         module = self.module(_dtype_of(on[0]))
-        out = np.empty((len(on[0]), len(self.architecture.families)), on[0].dtype)
+        out = np.empty((len(on[0]), _width(module.likelihood, by_category)), on[0].dtype)
         pieces = zip(self._layer_pieces(module, on), self._layer_pieces(module, off), strict=True)
         for (where, layers_on), (_, layers_off) in pieces:
-            expected = [
+            present, absent = (
                 module.likelihood.expectation(module.top_down.decode(layers))
                 for layers in (layers_on, layers_off)
-            ]
-            _put(out, where, module.likelihood.effect(*expected))
+            )
+            if by_category:
+                change = module.likelihood.by_category(present - absent)
+            else:
+                change = module.likelihood.effect(present, absent)
+            _put(out, where, change)
         return out
 
     @own_modes()
@@ -260,13 +275,13 @@ class Model:
 
     @own_modes()
     @torch.no_grad()
-    def expected_sample(self, n_samples: int, seed: int) -> NDArray[np.float64]:
-        """E[x | z] of units from the generative model, shape (n_samples, n_columns).
-
-        Of a categorical column the likeliest category.
-        """
+    def expected_sample(
+        self, n_samples: int, seed: int, by_category: bool = False
+    ) -> NDArray[np.float64]:
+        """E[x | z] of units from the generative model, as `decode` gives it."""
         pieces = self._generated(n_samples, seed)
-        return np.concatenate([law.mean(z).cpu().numpy() for law, z, _ in pieces])
+        parts = [_expected(law, z, by_category) for law, z, _ in pieces]
+        return np.concatenate([part.cpu().numpy() for part in parts])
 
     @own_modes()
     @torch.no_grad()
@@ -461,6 +476,18 @@ def _pieces(rows: Source, width: int) -> Iterator[tuple[slice, NDArray[np.floati
     for where, table in rows.pieces(_rows_per_piece(width)):
         n_missing = MIN_ROWS - len(table)
         yield where, np.pad(table, ((0, n_missing), (0, 0)), "edge") if n_missing > 0 else table
+
+
+def _width(likelihood: ColumnLikelihood, by_category: bool) -> int:
+    """Columns of what `_expected` gives."""
+    return likelihood.n_expected if by_category else likelihood.n_columns
+
+
+def _expected(likelihood: ColumnLikelihood, outputs: Tensor, by_category: bool) -> Tensor:
+    """E[x | z], of a categorical column the likeliest category or all probabilities."""
+    if by_category:
+        return likelihood.by_category(likelihood.expectation(outputs))
+    return likelihood.mean(outputs)
 
 
 def _put(out: NDArray[np.floating], where: slice, piece: Tensor) -> None:

@@ -298,15 +298,21 @@ def _effect_here(
 
 
 def components_by_layer(
-    encoder: Any, layers: Sequence[int], drawn: NDArray[np.float64]
+    encoder: Any, layers: Sequence[int], drawn: NDArray[np.float64], by_category: bool = False
 ) -> list[NDArray[np.float64]]:
-    """`layer_components` of some layers, given what `drawn_rows` gave."""
+    """`layer_components` of some layers, given what `drawn_rows` gave.
+
+    With `by_category` a categorical column is as many as it has categories: the changes of their
+    probabilities.
+    """
     known = _active_means(encoder, drawn)
-    return [_components(encoder, layer, known[layer]) for layer in layers]
+    return [_components(encoder, layer, known[layer], by_category) for layer in layers]
 
 
-def _components(encoder: Any, layer: int, on_at: NDArray[np.floating]) -> NDArray[np.float64]:
-    return encoder._model.effects(*_on_and_off(encoder, layer, on_at))
+def _components(
+    encoder: Any, layer: int, on_at: NDArray[np.floating], by_category: bool = False
+) -> NDArray[np.float64]:
+    return encoder._model.effects(*_on_and_off(encoder, layer, on_at), by_category)
 
 
 def _on_and_off(

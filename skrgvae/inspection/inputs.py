@@ -12,6 +12,7 @@ from skrgvae.data.summary import some_rows
 from skrgvae.inspection.tables import (
     as_array,
     as_table,
+    category_name,
     check_count,
     checked,
     column_names,
@@ -133,7 +134,7 @@ def _input_weights(
             continue
         for code, category in enumerate(categories):
             moved[:, j] = code
-            labels.append(f"{names[j]}={category}")
+            labels.append(category_name(names[j], category))
             rises.append((means(moved) - as_it_is).mean(axis=0))
     return np.array(labels, dtype=object), np.array(rises).T
 

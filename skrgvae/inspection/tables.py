@@ -77,6 +77,11 @@ def column_names(encoder: Any) -> NDArray[np.object_]:
     return check_feature_names_in(encoder, None)
 
 
+def category_name(column: str, category: Any) -> str:
+    """What one category of a column is called."""
+    return f"{column}={category}"
+
+
 def strongest(
     weights: NDArray[np.floating], n_columns: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

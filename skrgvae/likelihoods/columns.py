@@ -48,14 +48,16 @@ class ColumnLikelihood(nn.Module):
 
     Attributes
     ----------
-    n_inputs, n_outputs : int
-        Width of what the bottom-up pass reads, and of what the decoder must give.
+    n_inputs, n_outputs, n_expected : int
+        Width of what the bottom-up pass reads, of what the decoder must give, and of what is
+        expected given that.
     recordable : bool
         Whether the kernels behind `log_prob_and_slopes` depend on shapes alone.
     """
 
     _marked: Tensor
     _order: Tensor
+    _expected_order: Tensor
 
     def __init__(
         self, names: Sequence[str], n_categories: Sequence[int], marked: Sequence[int]
@@ -73,13 +75,20 @@ class ColumnLikelihood(nn.Module):
         )
         self.recordable = all(family.recordable for family in self._blocks())
         # Where each column stands among the blocks.
-        self.register_buffer("_order", torch.argsort(torch.cat(columns)), persistent=False)
+        in_blocks = torch.cat(columns)
+        self.register_buffer("_order", torch.argsort(in_blocks), persistent=False)
+        # The same of what is expected of them, which is a number per category of some.
+        widths = np.where(array == Categorical.name, np.maximum(categories, 1), 1)
+        expected = in_blocks.repeat_interleave(torch.from_numpy(widths)[in_blocks])
+        order = torch.argsort(expected, stable=True)
+        self.register_buffer("_expected_order", order, persistent=False)
         self._completed = self._choose_completed()
         self.completion = LinearCompletion(sum(self._completed.values()))
         marks = self._order[torch.tensor(list(marked), dtype=torch.int64)]
         self.register_buffer("_marked", marks, persistent=False)
         self.n_inputs = sum(family.n_inputs for family in self._blocks()) + len(marked)
         self.n_outputs = sum(family.n_outputs for family in self._blocks())
+        self.n_expected = sum(family.n_expected for family in self._blocks())
 
     def set_statistics(self, summary: Summary) -> None:
         """Hand every family the summary of its training columns."""
@@ -201,6 +210,10 @@ class ColumnLikelihood(nn.Module):
         return self._assemble(
             [family.point(part) for family, part in zip(self._blocks(), parts, strict=True)]
         )
+
+    def by_category(self, expectation: Tensor) -> Tensor:
+        """The same in the table's column order, all categories in the place of their column."""
+        return expectation[..., self._expected_order]
 
     def effect(self, on: Tensor, off: Tensor) -> Tensor:
         """Change of every column between two expectations, in the table's column order."""

@@ -29,11 +29,6 @@ def column_spread(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(spread > 0, spread, 1.0)
 
 
-def effect_unit(encoder: Any, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What effects on the columns are shown in: their spread; 1 for a change of categories."""
-    return np.where(encoder.likelihood_ == "categorical", 1.0, column_spread(rows))
-
-
 def mean_and_spread(
     mean: ArrayLike | None, spread: ArrayLike | None, rows: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

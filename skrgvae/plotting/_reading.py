@@ -21,8 +21,12 @@ def unit_values(encoder: Any, table: NDArray[np.float64]) -> list[NDArray[np.flo
     return encoder._model.medians(ArrayRows(table))
 
 
-def moved(encoder: Any, layer: int, unit: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def moved(
+    encoder: Any, layer: int, unit: int, values: NDArray[np.float64], by_category: bool
+) -> NDArray[np.float64]:
     """E[x] with one unit at each of some values, shape (n_values, n_features).
+
+    Of a categorical column the likeliest category, or with `by_category` all probabilities.
 
     The other units of its layer and above stand at their training medians, those of the layers
     below at the means of their priors.
@@ -31,4 +35,4 @@ def moved(encoder: Any, layer: int, unit: int, values: NDArray[np.float64]) -> N
         np.tile(median.astype(np.float64), (len(values), 1)) for median in encoder._medians[layer:]
     ]
     upper[0][:, unit] = values
-    return encoder._model.decode(encoder._model.follow(upper))
+    return encoder._model.decode(encoder._model.follow(upper), by_category)

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from skrgvae.data.sources import ArrayRows
 from skrgvae.inspection import layer_components
-from skrgvae.inspection.tables import check_encoder, column_names
+from skrgvae.inspection.tables import check_encoder
 from skrgvae.plotting._canvas import panels_across, require_matplotlib, several_axes
+from skrgvae.plotting._categories import shown_columns
 from skrgvae.plotting._checks import (
     check_count,
     check_image_shape,
@@ -19,7 +20,6 @@ from skrgvae.plotting._checks import (
     check_names,
     check_table,
 )
-from skrgvae.plotting._deviations import effect_unit
 from skrgvae.plotting._reading import table_of
 from skrgvae.plotting._style import BLUE, COLORS, SMALL, VERMILION, as_it_stands, symmetric_norm
 from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
@@ -110,7 +110,9 @@ class DictionaryDisplay:
         """Draw what units of a layer do to the data.
 
         The effects are those of `skrgvae.inspection.layer_components`, through the hierarchy down
-        to the data. Bars are divided by the column's standard deviation over the rows.
+        to the data. Bars are divided by the column's standard deviation over the rows; of a
+        categorical column they are half the sum of the absolute changes of its probabilities,
+        which has no sign.
 
         Parameters
         ----------
@@ -166,15 +168,18 @@ class DictionaryDisplay:
             if not len(chosen):
                 raise ValueError("units must name at least one unit. Got none.")
             title = f"layer {layer}: {len(chosen)} of {size} units"
+        columns = shown_columns(encoder, table, by_category=False)
         effects = layer_components(encoder, layer)[chosen]
         label = "change of E[x]"
         if image_shape is None:
-            effects /= effect_unit(encoder, table)
+            effects /= columns.effect_unit
             label = "change of E[x] (std. dev.)"
+            if columns.categorical.any():
+                label += " or of probabilities"
         display = cls(
             effects,
             unit_names=[str(unit) for unit in chosen],
-            column_names=column_names(encoder).tolist(),
+            column_names=columns.names,
             image_shape=image_shape,
             effect_label=label,
             title=title,

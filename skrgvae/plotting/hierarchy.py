@@ -11,15 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from skrgvae.inspection import unit_links
 from skrgvae.inspection.effects import components_by_layer, drawn_rows
-from skrgvae.inspection.tables import check_encoder, column_names
+from skrgvae.inspection.tables import check_encoder
 from skrgvae.plotting._canvas import require_matplotlib, single_axes
+from skrgvae.plotting._categories import shown_columns
 from skrgvae.plotting._checks import (
     check_count,
     check_image_shape,
     check_names,
     check_table,
 )
-from skrgvae.plotting._deviations import effect_unit
 from skrgvae.plotting._map import Link, effect_matrices, links_to_show, units_to_show, untangled
 from skrgvae.plotting._reading import table_of
 from skrgvae.plotting._style import (
@@ -121,7 +121,8 @@ class HierarchyDisplay:
         """Draw how the layers of an encoder hang together.
 
         Links are the effects of `skrgvae.inspection.unit_links`, effects on the data those of
-        `skrgvae.inspection.layer_components`. All layers are drawn, whatever `transform` emits.
+        `skrgvae.inspection.layer_components`, but of every category by itself, "column=category",
+        the change of its probability. All layers are drawn, whatever `transform` emits.
 
         Parameters
         ----------
@@ -129,7 +130,7 @@ class HierarchyDisplay:
             Fitted, with two layers or more.
         X : array-like of shape (n_samples, n_features)
             Rows that give the columns' standard deviations, in which a bottom unit's largest
-            effect is found.
+            effect is found; that on a category is the change of its probability as it is.
         n_units : int, default=12
             Units shown per layer at most.
         n_links : int, default=24
@@ -156,15 +157,17 @@ class HierarchyDisplay:
         require_matplotlib(f"{cls.__name__}.from_estimator")
         check_encoder(encoder)
         check_image_shape(image_shape, encoder.n_features_in_)
-        unit = effect_unit(encoder, table_of(encoder, X))
+        by_category = image_shape is None
+        columns = shown_columns(encoder, table_of(encoder, X), by_category)
+        unit = columns.effect_unit if by_category else 1.0
         whole = copy(encoder).set_params(layers="all")
         layers = range(len(encoder.layer_sizes_))
-        components = components_by_layer(encoder, layers, drawn_rows(encoder))
+        components = components_by_layer(encoder, layers, drawn_rows(encoder), by_category)
         display = cls(
             unit_links(whole, n_units=None),
             encoder.layer_sizes_,
-            effects=[part / (unit if image_shape is None else 1.0) for part in components],
-            column_names=column_names(encoder).tolist(),
+            effects=[part / unit for part in components],
+            column_names=columns.names,
             image_shape=image_shape,
         )
         return display.plot(ax, n_units=n_units, n_links=n_links)

@@ -8,21 +8,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skrgvae.inspection.tables import check_encoder, column_names
+from skrgvae.inspection.tables import check_encoder
 from skrgvae.plotting._canvas import require_matplotlib, single_axes
+from skrgvae.plotting._categories import shown_columns, shown_rows
 from skrgvae.plotting._checks import (
     check_count,
     check_image_shape,
     check_names,
     check_table,
 )
-from skrgvae.plotting._deviations import (
-    COLORED,
-    add_colorbar,
-    column_mean,
-    column_spread,
-    mean_and_spread,
-)
+from skrgvae.plotting._deviations import COLORED, add_colorbar, mean_and_spread
 from skrgvae.plotting._reading import table_of, unit_values
 from skrgvae.plotting._style import as_it_stands
 from skrgvae.plotting._tiles import draw_tiles, row_centers, tiles_size
@@ -34,14 +29,20 @@ LABELS = ("rows", "reconstructions\nE[x | z]", "samples\nE[x | z]")
 class ReconstructionDisplay:
     """Rows, their reconstructions, and as many samples from the model.
 
-    As images, or as a heat map over the columns in standard deviations from each column's mean.
+    As images, or as a heat map over the columns in standard deviations from each column's mean. A
+    category has a column of its own, "column=category": 1 for the rows that have it, else 0, and
+    its probability in reconstructions and samples.
 
     Parameters
     ----------
     rows, reconstructions, samples : array-like of shape (n_rows, n_features)
-        Cells of `rows` that are missing, as NaN, stay blank, or orange in images.
+        Cells of `rows` that are missing, as NaN, stay blank, or orange in images. From an
+        encoder, a categorical column is as many as it has categories; in images, it holds their
+        positions in sorted order, in reconstructions and samples that of the likeliest.
     mean, spread : array-like of shape (n_features,), default=None
-        Of the columns, for the heat map; None: those of `rows`.
+        Of the columns, for the heat map; None: those of `rows`. From an encoder, the mean of a
+        category is its share of the known cells, and the categories of a column have one standard
+        deviation together: the root of the sum of their variances.
     column_names : sequence of str, default=None
         Names of the columns; None: "x0", "x1", ...
     image_shape : tuple of (height, width), default=None
@@ -136,15 +137,17 @@ class ReconstructionDisplay:
         check_encoder(encoder)
         check_count("n_rows", n_rows)
         check_image_shape(image_shape, encoder.n_features_in_)
+        by_category = image_shape is None
         table = table_of(encoder, X)
         rows = table[:n_rows]
+        columns = shown_columns(encoder, table, by_category)
         return cls(
-            rows,
-            encoder._model.decode(unit_values(encoder, rows)),
-            encoder._model.expected_sample(len(rows), encoder._draw_seed()),
-            mean=column_mean(table),
-            spread=column_spread(table),
-            column_names=column_names(encoder).tolist(),
+            shown_rows(encoder, rows, by_category),
+            encoder._model.decode(unit_values(encoder, rows), by_category),
+            encoder._model.expected_sample(len(rows), encoder._draw_seed(), by_category),
+            mean=columns.mean,
+            spread=columns.spread,
+            column_names=columns.names,
             image_shape=image_shape,
         ).plot(ax)
 

@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skrgvae.inspection.tables import check_encoder, column_names
+from skrgvae.inspection.tables import check_encoder
 from skrgvae.plotting._canvas import require_matplotlib, single_axes
+from skrgvae.plotting._categories import shown_columns, shown_rows
 from skrgvae.plotting._checks import (
     check_count,
     check_image_shape,
@@ -18,13 +19,7 @@ from skrgvae.plotting._checks import (
     check_table,
     check_unit,
 )
-from skrgvae.plotting._deviations import (
-    COLORED,
-    add_colorbar,
-    column_mean,
-    column_spread,
-    mean_and_spread,
-)
+from skrgvae.plotting._deviations import COLORED, add_colorbar, column_mean, mean_and_spread
 from skrgvae.plotting._reading import table_of, unit_values
 from skrgvae.plotting._style import SMALL, as_it_stands
 from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
@@ -34,19 +29,23 @@ class TopRowsDisplay:
     """Rows with the largest values of one unit: images, or a table of the columns they share.
 
     Cells of the table hold the data; their colour says how far they are from the column's mean.
-    Columns come in the order of the rows' mean distance from it, the largest first.
+    Columns come in the order of the rows' mean distance from it, the largest first. A category
+    has a column of its own, "column=category", with 1 for the rows that have it, else 0.
 
     Parameters
     ----------
     rows : array-like of shape (n_rows, n_features)
         The most exciting first. Cells that are missing, as NaN, show a dash, or are orange in
-        images.
+        images. From an encoder, a categorical column is as many as it has categories; in images,
+        it holds their positions in sorted order.
     values : array-like of shape (n_rows,)
         Values of the unit.
     index : sequence, default=None
         What the rows are called; None: 0, 1, ...
     mean, spread : array-like of shape (n_features,), default=None
-        Of the columns over all rows, for the table; None: those of `rows`.
+        Of the columns over all rows, for the table; None: those of `rows`. From an encoder, the
+        mean of a category is its share of the known cells, and the categories of a column have
+        one standard deviation together: the root of the sum of their variances.
     column_names : sequence of str, default=None
         Names of the columns; None: "x0", "x1", ...
     image_shape : tuple of (height, width), default=None
@@ -152,6 +151,7 @@ class TopRowsDisplay:
         check_unit(encoder, layer, unit)
         check_count("n_rows", n_rows)
         check_image_shape(image_shape, encoder.n_features_in_)
+        by_category = image_shape is None
         table = table_of(encoder, X)
         values = unit_values(encoder, table)[layer][:, unit]
         top = np.argsort(-values, kind="stable")[:n_rows]
@@ -163,13 +163,14 @@ class TopRowsDisplay:
             )
         index = getattr(X, "index", None)
         names = top if index is None or callable(index) else np.asarray(index)[top]
+        columns = shown_columns(encoder, table, by_category)
         return cls(
-            table[top],
+            shown_rows(encoder, table[top], by_category),
             values[top],
             index=names.tolist(),
-            mean=column_mean(table),
-            spread=column_spread(table),
-            column_names=column_names(encoder).tolist(),
+            mean=columns.mean,
+            spread=columns.spread,
+            column_names=columns.names,
             image_shape=image_shape,
             unit_name=f"unit {unit} of layer {layer}",
         ).plot(ax, n_columns=n_columns)

@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skrgvae.inspection.tables import check_encoder, column_names
+from skrgvae.inspection.tables import check_encoder
 from skrgvae.plotting._canvas import require_matplotlib, single_axes
+from skrgvae.plotting._categories import shown_columns
 from skrgvae.plotting._checks import (
     check_count,
     check_image_shape,
@@ -18,7 +19,7 @@ from skrgvae.plotting._checks import (
     check_table,
     check_unit,
 )
-from skrgvae.plotting._deviations import check_spread, column_spread
+from skrgvae.plotting._deviations import check_spread
 from skrgvae.plotting._reading import moved, table_of, unit_values
 from skrgvae.plotting._style import COLORS, DISTINCT, GRAY, SMALL, as_it_stands, symmetric_norm
 from skrgvae.plotting._tiles import column_centers, draw_tiles, row_centers, tiles_size
@@ -27,14 +28,18 @@ from skrgvae.plotting._tiles import column_centers, draw_tiles, row_centers, til
 class TraversalDisplay:
     """E[x] along one unit's range: two strips of images, or a line per column.
 
+    A category has a line of its own, "column=category": its E[x] is its probability.
+
     Parameters
     ----------
     values : array-like of shape (n_steps,)
         Values of the unit, rising.
     expected : array-like of shape (n_steps, n_features)
-        E[x] at each of them.
+        E[x] at each of them. From an encoder, a categorical column is as many as it has
+        categories; in images, it holds the position of the likeliest in sorted order.
     spread : array-like of shape (n_features,), default=None
-        Standard deviations of the columns, which lines are divided by; None: 1.
+        Standard deviations of the columns, which lines are divided by; None: 1. From an encoder,
+        the categories of a column have one together: the root of the sum of their variances.
     column_names : sequence of str, default=None
         Names of the columns; None: "x0", "x1", ...
     image_shape : tuple of (height, width), default=None
@@ -140,6 +145,7 @@ class TraversalDisplay:
         check_unit(encoder, layer, unit)
         check_count("n_steps", n_steps, lowest=2)
         check_image_shape(image_shape, encoder.n_features_in_)
+        by_category = image_shape is None
         table = table_of(encoder, X)
         of_rows = unit_values(encoder, table)[layer][:, unit]
         if of_rows.min() == of_rows.max():
@@ -148,11 +154,12 @@ class TraversalDisplay:
                 " has no range to be moved over. Choose a used one; unit_summary(X) lists them."
             )
         values = np.linspace(of_rows.min(), of_rows.max(), n_steps)
+        columns = shown_columns(encoder, table, by_category)
         return cls(
             values,
-            moved(encoder, layer, unit, values),
-            spread=column_spread(table),
-            column_names=column_names(encoder).tolist(),
+            moved(encoder, layer, unit, values, by_category),
+            spread=columns.spread,
+            column_names=columns.names,
             image_shape=image_shape,
             unit_name=f"unit {unit} of layer {layer}",
         ).plot(ax)

@@ -152,6 +152,16 @@ def test_effect_is_in_the_tables_column_order(likelihood, table, outputs):
     np.testing.assert_allclose(effect[:, CODES], np.abs(p - q).sum(axis=1) / 2, rtol=1e-10)
 
 
+def test_probabilities_stand_in_the_place_of_their_column(likelihood, table, outputs):
+    for values in (outputs, outputs.reshape(3, 10, 8)):
+        expected = likelihood.by_category(likelihood.expectation(values)).numpy()
+        numbers = [column for column in range(6) if column != CODES]
+        means = column_means(table, values)
+        np.testing.assert_allclose(expected[..., [0, 4, 5, 6, 7]], means[..., numbers], rtol=1e-10)
+        probabilities = np.exp(log_softmax(values[..., 5:].numpy(), axis=-1))
+        np.testing.assert_allclose(expected[..., 1:4], probabilities, rtol=1e-10)
+
+
 def test_sample_is_in_the_tables_column_order(likelihood, table, outputs):
     # 20,000 draws, five standard errors, five columns: a false alarm has probability 3e-6.
     draws = likelihood.sample(outputs[0].expand(20_000, 8), torch.Generator().manual_seed(0))
