@@ -24,6 +24,18 @@ def check_index(name: str, value: Any, size: int) -> int:
     return int(value)
 
 
+def check_epoch(name: str, value: Any, n_epochs: int) -> None:
+    """Refuse what is not the number of an epoch, 1 = first."""
+    if (
+        not isinstance(value, Integral)
+        or isinstance(value, bool)
+        or not 1 <= int(value) <= n_epochs
+    ):
+        raise ValueError(
+            f"{name} must be None or an epoch, an int in the range [1, {n_epochs}]. Got {value!r}."
+        )
+
+
 def check_unit(encoder: Any, layer: Any, unit: Any) -> None:
     """Refuse what names no unit of a fitted encoder."""
     check_index("layer", layer, len(encoder.layer_sizes_))

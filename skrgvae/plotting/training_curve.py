@@ -9,6 +9,7 @@ import numpy as np
 
 from skrgvae.inspection.tables import check_encoder
 from skrgvae.plotting._canvas import require_matplotlib, several_axes
+from skrgvae.plotting._checks import check_epoch
 from skrgvae.plotting._style import BLUE, GRAY, GREEN, SMALL, VERMILION, line_styles
 
 NEEDED = ("elbo", "validation_elbo", "reconstruction", "kl")
@@ -126,10 +127,13 @@ class TrainingCurveDisplay:
         Raises
         ------
         ValueError
-            If the history lacks a column or an epoch, or `ax` holds another number of axes.
+            If the history lacks a column or an epoch, if `best_iter` is none of its epochs, or if
+            `ax` holds another number of axes.
         """
         require_matplotlib(f"{type(self).__name__}.plot")
         curves, kl = self._checked()
+        if self.best_iter is not None:
+            check_epoch("best_iter", self.best_iter, len(kl))
         self.axes_ = several_axes(ax, 2, 2, (8.0, 3.2))
         self.figure_ = self.axes_[0].figure
         epochs = np.arange(1, len(kl) + 1)

@@ -1,5 +1,6 @@
 """What is drawn is what was computed: facts on the artists of every Display."""
 
+import re
 from io import BytesIO
 
 import numpy as np
@@ -78,6 +79,12 @@ class TestTrainingCurve:
             TrainingCurveDisplay.from_history({**history(), **change})
         with pytest.raises(ValueError, match=r"Missing: \['kl'\]"):
             TrainingCurveDisplay({k: v for k, v in history().items() if k != "kl"}).plot()
+
+    @pytest.mark.parametrize("best_iter", [0, 21, -1, 2.0, True, "5"])
+    def test_no_epoch_is_marked_that_is_none(self, best_iter):
+        expected = r"best_iter must be None or an epoch, an int in the range \[1, 20\]. Got "
+        with pytest.raises(ValueError, match=expected + re.escape(repr(best_iter))):
+            TrainingCurveDisplay.from_history(history(), best_iter=best_iter)
 
 
 class TestUnitActivity:
