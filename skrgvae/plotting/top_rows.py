@@ -223,7 +223,8 @@ class TopRowsDisplay:
         width, height = tiles_size(len(images), n_across, images.shape[1:], labelled=True)
         self.ax_ = single_axes(ax, (max(width, 4.0), height + 0.5))
         labels = _labels(index, values)
-        norm = Normalize(np.nanmin(images), np.nanmax(images))
+        known = images[~np.isnan(images)]
+        norm = Normalize(known.min(), known.max()) if known.size else Normalize(0.0, 1.0)
         self.images_ = draw_tiles(self.ax_, images, n_across, norm, "gray", labels)
         self.ax_.set_xlabel("row: value of the unit", fontsize=SMALL)
 

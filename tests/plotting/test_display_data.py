@@ -360,6 +360,15 @@ class TestTopRows:
         ]
         figure.draw_without_rendering()
 
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("image_shape", [None, (2, 2)])
+    def test_nothing_is_known_of_any_row(self, image_shape, figure):
+        unknown = np.full((3, 4), np.nan)
+        display = TopRowsDisplay(unknown, [3, 2, 1], image_shape=image_shape)
+        display.plot(figure.subplots())
+        figure.draw_without_rendering()
+        assert all(np.ma.getmaskarray(image.get_array()).all() for image in display.images_)
+
     def test_only_rows_where_the_unit_is_on(self, image_encoder, images, figure):
         values = image_encoder.transform(images)[:, 0]
         few = np.concatenate([images[values == 0][:20], images[values > 0][:3]])
