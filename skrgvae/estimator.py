@@ -825,7 +825,8 @@ class HierarchicalSparseEncoder(
         OSError
             If the file can't be written; what was at `path` is still there.
         TypeError
-            If a parameter has a type that a file can't hold.
+            If a parameter has a type that a file can't hold, or `path` is neither a str nor an
+            os.PathLike.
 
         See Also
         --------
@@ -856,6 +857,8 @@ class HierarchicalSparseEncoder(
             If the file is damaged, altered, of an unknown version or not one of this class.
         OSError
             If the operating system doesn't hand out the file.
+        TypeError
+            If `path` is neither a str nor an os.PathLike.
 
         See Also
         --------

@@ -86,10 +86,11 @@ def save_model(encoder: HierarchicalSparseEncoder, path: str | os.PathLike[str])
     OSError
         If the file can't be written; what was at `path` is still there.
     TypeError
-        If a parameter has a type that a file can't hold.
+        If a parameter has a type that a file can't hold, or `path` is no path of text.
     ValueError
         If a parameter is invalid or a weight not finite.
     """
+    _check_path(path)
     encoder._emitted()  # checks the parameters, which may have been set after `fit`
     model = encoder._model
     content = {
@@ -125,12 +126,21 @@ def load_model(cls: type[Encoder], path: str | os.PathLike[str]) -> Encoder:
         If anything in the file is not as `save_model` would have written it.
     OSError
         If the operating system doesn't hand out the file.
+    TypeError
+        If `path` is no path of text.
     """
+    _check_path(path)
     _, content, arrays = container.read(path, KIND, {FORMAT_VERSION})
     try:
         return _encoder(cls, content, arrays)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{os.fspath(path)}: {error}") from error
+
+
+def _check_path(path: Any) -> None:
+    """Refuse what the operating system alone would take: bytes, and ints as open files."""
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"path must be a str or an os.PathLike of one. Got {path!r}.")
 
 
 def _encoder(cls: type[Encoder], content: dict[str, Any], arrays: dict[str, NDArray]) -> Encoder:

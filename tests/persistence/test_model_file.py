@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import re
 import subprocess
 import sys
 from collections import deque
@@ -246,6 +247,29 @@ def test_errors_of_the_system_are_its_own(tmp_path):
         (tmp_path / "secret").touch(0)
         with pytest.raises(PermissionError):
             HierarchicalSparseEncoder.load(tmp_path / "secret")
+
+
+class BytesPath(os.PathLike):
+    """As an entry of a folder that was listed by a path of bytes."""
+
+    def __fspath__(self):
+        return b"model"
+
+    def __repr__(self):
+        return "BytesPath()"
+
+
+@pytest.mark.parametrize("path", [b"model", 3, None, ["model"], BytesPath()], ids=repr)
+def test_what_is_no_path(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fitted = encoder(max_iter=1).fit(BITS)
+    expected = re.escape(f"path must be a str or an os.PathLike of one. Got {path!r}.")
+    with pytest.raises(TypeError, match=expected):
+        fitted.save(path)
+    assert not list(tmp_path.iterdir())
+    fitted.save("model")
+    with pytest.raises(TypeError, match=expected):
+        HierarchicalSparseEncoder.load(path)
 
 
 def test_a_file_of_the_papers_size(tmp_path):
