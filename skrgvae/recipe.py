@@ -132,8 +132,8 @@ def recipe_for(layer_sizes: Sequence[int], families: Sequence[str], long: bool =
     if MEASUREMENTS.isdisjoint(families):
         return SEARCHING_DEEP if long else SEARCHING
     most_are_measured = 2 * sum(family in MEASUREMENTS for family in families) > len(families)
-    many = min(MANY_UNITS if most_are_measured else len(families), len(families))
-    return SPANNING if sum(layer_sizes) > many else SEARCHING
+    most = min(MANY_UNITS, len(families)) if most_are_measured else len(families)
+    return SPANNING if sum(layer_sizes) > most else SEARCHING
 
 
 def is_long(n_rows: int, passes: int) -> bool:
