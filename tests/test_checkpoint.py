@@ -35,9 +35,9 @@ def stop_at(monkeypatch):
         begun = []
         epoch = Trainer.epoch
 
-        def broken(trainer, rows):
+        def broken(trainer, *arguments):
             begun.append(None)
-            done = epoch(trainer, rows)
+            done = epoch(trainer, *arguments)
             if len(begun) == number:
                 monkeypatch.setattr(Trainer, "epoch", epoch)
                 raise error
