@@ -164,8 +164,9 @@ class HierarchicalSparseEncoder(
         Probability of every entry, in every step anew, that the bottom-up pass doesn't see it,
         while all entries are scored [3]_. Features then hold what columns have in common, from
         which a hidden one can be told, rather than what is each column's own. "auto": 0.5 in
-        tables of nothing but counts with more columns than there are units, but not in
-        `partial_fit`; else 0.
+        tables of nothing but counts with more columns than there are units, and in those of more
+        than 250 columns, most of them measurements, and as many units as for the `learning_rate`,
+        but not in `partial_fit`; else 0.
     early_stopping : "auto" or bool, default="auto"
         Whether to stop on the ELBO of held-out rows and keep the best epoch's weights; where
         `input_dropout` is above 0, on what training maximises (at the full `kl_weight`, without a

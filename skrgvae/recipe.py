@@ -27,6 +27,9 @@ LEAST_FREE_BITS = 0.0125
 # at 784 to 3,000 of them, 650 units gain 3 to 10 points with 100 labels.
 MANY_UNITS = 300
 
+# More measured columns than these tell what they have in common many times over.
+MANY_COLUMNS = 250
+
 # Families of columns without a natural zero, and of counts.
 MEASUREMENTS = frozenset({"gaussian", "student_t"})
 COUNTS = frozenset({"negative_binomial", "poisson", "multinomial"})
@@ -116,24 +119,27 @@ SEARCHING_DEEP = replace(
 # steps are small enough that the directions which units start from are refined and not replaced.
 # A floor three times as high serves clean tables a little better, and learns the noise of others.
 SPANNING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.1, growth=1.0)
+# Half of many columns tells as much of a row as all of them. Units that have to guess the other
+# half say what columns have in common, and less of what single rows have.
+SPANNING_MANY = replace(SPANNING, input_dropout=0.5)
 # Counts: there are far more causes than units, and it takes that floor to hear of many.
 COUNTING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.3, growth=1.0)
-# More columns of them than units, as of words. Half of a text tells as much of what it is about as
-# all of it. Units that have to guess the other half say what words have in common, and less of
-# what the training texts alone have.
+# More columns of them than units, as of words: half of a text, too, tells as much of what it is
+# about as all of it.
 WORDS = replace(COUNTING, input_dropout=0.5)
 
 
 def recipe_for(layer_sizes: Sequence[int], families: Sequence[str], long: bool = False) -> Recipe:
     """The recipe for units over columns of these families; `long` is what `is_long` says."""
+    n_units, n_columns = sum(layer_sizes), len(families)
     if not COUNTS.isdisjoint(families):
-        many = len(families) > sum(layer_sizes)
-        return WORDS if many and COUNTS.issuperset(families) else COUNTING
+        return WORDS if n_columns > n_units and COUNTS.issuperset(families) else COUNTING
     if MEASUREMENTS.isdisjoint(families):
         return SEARCHING_DEEP if long else SEARCHING
-    most_are_measured = 2 * sum(family in MEASUREMENTS for family in families) > len(families)
-    most = min(MANY_UNITS, len(families)) if most_are_measured else len(families)
-    return SPANNING if sum(layer_sizes) > most else SEARCHING
+    most_are_measured = 2 * sum(family in MEASUREMENTS for family in families) > n_columns
+    if n_units > n_columns or (most_are_measured and n_units > MANY_UNITS):
+        return SPANNING_MANY if most_are_measured and n_columns > MANY_COLUMNS else SPANNING
+    return SEARCHING
 
 
 def is_long(n_rows: int, passes: int) -> bool:

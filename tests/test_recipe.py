@@ -11,6 +11,7 @@ from skrgvae.recipe import (
     SEARCHING,
     SEARCHING_DEEP,
     SPANNING,
+    SPANNING_MANY,
     WORDS,
     hidden_layer_sizes_for,
     is_long,
@@ -68,8 +69,11 @@ def test_floors_are_equal_where_units_span_the_columns():
         ((5, 3), GAUSSIANS, SEARCHING),
         ((5, 4), GAUSSIANS, SPANNING),  # one unit more than columns
         ((200, 100), ("gaussian",) * 1_000, SEARCHING),
-        ((200, 101), ("gaussian",) * 1_000, SPANNING),  # many units
-        ((200, 101), ("gaussian",) * 501 + ("categorical",) * 499, SPANNING),  # most of them
+        ((200, 101), ("gaussian",) * 1_000, SPANNING_MANY),  # many units
+        ((200, 101), ("gaussian",) * 501 + ("categorical",) * 499, SPANNING_MANY),  # most of them
+        ((200, 52), ("gaussian",) * 251, SPANNING_MANY),
+        ((200, 51), ("gaussian",) * 250, SPANNING),
+        ((300, 200), ("gaussian",) * 200 + ("categorical",) * 200, SPANNING),
         ((200, 101), ("gaussian",) * 500 + ("categorical",) * 500, SEARCHING),
         ((200, 101), ("bernoulli",) * 1_000, SEARCHING),
         ((5, 4), INTENSITIES, SEARCHING),
@@ -212,17 +216,19 @@ def test_training_that_goes_on_keeps_what_auto_became(long, bits, n_rows):
     assert encoder.partial_fit(bits).hidden_layer_sizes_ == became
 
 
-def counts(n_rows=60, n_columns=30):
-    return csr_array(np.random.default_rng(0).poisson(0.3, (n_rows, n_columns)))
+WORDS_OF_TEXTS = csr_array(np.random.default_rng(0).poisson(0.3, (60, 30)))
+MANY_MEASUREMENTS = np.random.default_rng(0).normal(size=(60, recipes.MANY_COLUMNS + 1))
 
 
-def features(way, **parameters):
-    encoder = HierarchicalSparseEncoder((6, 4), max_iter=2, random_state=0, **parameters)
-    return getattr(encoder, way)(counts()).transform(counts())
-
-
+@pytest.mark.parametrize(
+    ("layer_sizes", "X"), [((6, 4), WORDS_OF_TEXTS), ((250, 4), MANY_MEASUREMENTS)]
+)
 @pytest.mark.parametrize(("way", "share"), [("fit", 0.5), ("partial_fit", 0.0)])
-def test_half_of_the_words_are_hidden_but_in_streams(way, share):
-    automatic = features(way)
-    np.testing.assert_array_equal(automatic, features(way, input_dropout=share))
-    assert not np.array_equal(automatic, features(way, input_dropout=0.5 - share))
+def test_half_of_many_entries_are_hidden_but_in_streams(layer_sizes, X, way, share):
+    def features(**parameters):
+        encoder = HierarchicalSparseEncoder(layer_sizes, max_iter=2, random_state=0, **parameters)
+        return getattr(encoder, way)(X).transform(X)
+
+    automatic = features()
+    np.testing.assert_array_equal(automatic, features(input_dropout=share))
+    assert not np.array_equal(automatic, features(input_dropout=0.5 - share))
