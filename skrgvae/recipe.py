@@ -112,12 +112,12 @@ SEARCHING_DEEP = replace(
     passes=MOST_PASSES,
     weight_decay=0.1,
 )
-# Measured columns, and more units than columns or simply many: there are not as many causes to find
-# as there are units. What a linear classifier can use is a code that loses nothing of the columns
-# and bends them in many ways. So units are on for half of the rows, each has to hear something of
-# the row, and steps are small enough that the directions which units start from are refined and
-# not replaced. A floor three times as high serves clean tables a little better, and learns the
-# noise of others.
+# Measured columns, and more units than columns or simply many: there are not as many causes to
+# find as there are units. What a linear classifier can use is a code that loses nothing of the
+# columns and bends them in many ways. So units are on for half of the rows, each has to hear
+# something of the row, and steps are small enough that the directions which units start from are
+# refined and not replaced. A floor three times as high serves clean tables a little better, and
+# learns the noise of others.
 SPANNING = Recipe(firing_rate=0.5, learning_rate=2e-3, top_free_bits=0.1, growth=1.0)
 # Half of many columns tells as much of a row as all of them. Units that have to guess the other
 # half say what columns have in common, and less of what single rows have.
