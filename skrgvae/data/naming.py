@@ -36,5 +36,5 @@ def named(argument: str) -> Iterator[None]:
 def listed(labels: Sequence[str]) -> str:
     """Columns of these labels, by number the first of them, for a message."""
     more = len(labels) - _MAX_LISTED
-    listed = ", ".join(labels[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
-    return f"column{'s' if len(labels) > 1 else ''} {listed}"
+    first = ", ".join(labels[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return f"column{'s' if len(labels) > 1 else ''} {first}"
