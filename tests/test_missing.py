@@ -268,7 +268,7 @@ def test_what_the_bottom_up_pass_sees_of_rows_with_holes(training, hidden, expec
     likelihood.train(training)
     hidden = None if hidden is None else torch.tensor(hidden, dtype=torch.bool)
     observed = likelihood.observe(SEEN)
-    seen = likelihood.seen(SEEN, observed, hidden)
+    seen = likelihood.seen(observed, hidden)
     known = torch.tensor(expected, dtype=torch.bool)
     assert seen.known.tolist() == known.tolist()
     assert seen.values.tolist() == torch.where(known, observed.values, 0.0).tolist()
@@ -279,10 +279,12 @@ def test_of_complete_rows_all_is_seen_but_what_is_hidden():
     module = encoder(max_iter=1).fit(HOLES)._model.new_module()
     rows = torch.ones(5, HOLES.shape[1])
     observed = module.likelihood.train().observe(rows)
-    assert module.likelihood.seen(rows, observed) is observed
+    assert module.likelihood.seen(observed) is observed
     hidden = torch.rand(rows.shape, generator=torch.Generator().manual_seed(0)) < 0.5
-    seen = module.likelihood.seen(rows, observed, hidden)
+    seen = module.likelihood.seen(observed, hidden)
     assert seen.known.tolist() == (~hidden).tolist()
+    inputs = module.likelihood.inputs(observed)
+    assert module.likelihood.inputs(seen).tolist() == torch.where(hidden, 0.0, inputs).tolist()
 
 
 @pytest.mark.parametrize("hide", [False, True])
@@ -301,7 +303,7 @@ def test_all_known_entries_are_scored_in_training(hide):
     module.train()
     terms = module(rows, noise, hidden if hide else None)
     module.train()
-    expected = score(module.likelihood.seen(rows, observed, hidden))
+    expected = score(module.likelihood.seen(observed, hidden))
     torch.testing.assert_close(terms.log_likelihood, expected)
     module.eval()  # scores are of what there is to see
     torch.testing.assert_close(module(rows, noise).log_likelihood, score(observed))

@@ -36,7 +36,7 @@ class Observed(NamedTuple):
     known : Tensor of bool, or None
         None: no entry is missing.
     data : Tensor or None
-        In data units, NaN where an entry is missing; None if none is.
+        In data units, NaN where an entry is missing; None if none is but for hidden ones.
     """
 
     values: Tensor

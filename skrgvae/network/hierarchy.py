@@ -116,7 +116,7 @@ class Hierarchy(nn.Module):
             Entries that are scored and that the bottom-up pass doesn't see; None: none.
         """
         observed = self.likelihood.observe(table)
-        layers = self.posterior(self.likelihood.seen(table, observed, hidden), noise)
+        layers = self.posterior(self.likelihood.seen(observed, hidden), noise)
         values = tuple(record.value for record in layers)
         log_likelihood = self.likelihood.log_prob(observed, self.top_down.decode(values))
         return BoundTerms(log_likelihood, tuple(self.kl(record) for record in layers), values)

@@ -87,7 +87,7 @@ class FusedPass:
         are, which of them are scored and not seen.
         """
         observed = self.likelihood.observe(table, complete)
-        seen = self.likelihood.seen(table, observed, hidden)
+        seen = self.likelihood.seen(observed, hidden)
         inputs = self.likelihood.inputs(seen)
         on_cpu = inputs.device.type == "cpu"
         if on_cpu and torch.count_nonzero(inputs) <= SPARSE * inputs.numel():
