@@ -192,14 +192,14 @@ def junk_table(ledger):
 def short_table(ledger, study, with_units=False):
     """Accuracy and held-out bound of a study's runs, zeros and used units where asked for."""
     units = f"{'zeros':>7}  used" if with_units else ""
-    lines = [f"{'':<26}{'few':>6}{'some':>6}{'all':>6}{'held out':>10}{units}"]
+    lines = [f"{'':<34}{'few':>6}{'some':>6}{'all':>6}{'held out':>10}{units}"]
     for run in of_study(ledger, study):
         known = run.get("accuracy", {})
         shares = (
             f"{100 * known[key]:.1f}" if key in known else "" for key in ("few", "some", "all")
         )
         accuracy = "".join(f"{share:>6}" for share in shares)
-        line = f"{run['name']:<26}{accuracy}{run['held_out_elbo']:>10}  "
+        line = f"{run['name']:<34}{accuracy}{run['held_out_elbo']:>10}  "
         if with_units:
             used = by_layer([100 * share for share in run.get("used_share_per_layer", [])], "3.0f")
             line += f"{100 * run['zero_share']:>5.1f}  {used:<17}"
