@@ -193,6 +193,13 @@ def is_missing(cell: Any) -> bool:
     return not isinstance(cell, str | Number) or cell != cell
 
 
+def are_missing(values: NDArray) -> NDArray[np.bool_]:
+    """Which entries of an array are missing, also of one of dates."""
+    if values.dtype.kind in "mM":
+        return np.isnat(values)
+    return np.array([is_missing(value) for value in values.tolist()], dtype=bool)
+
+
 def _type_of_na() -> type:
     """Type of pandas.NA, or of None without pandas in memory."""
     pandas = sys.modules.get("pandas")

@@ -194,6 +194,16 @@ def known_frame(X: Any) -> Any:
         ) from error
 
 
+def held_dtype(dtype: Any) -> Any:
+    """What an extension dtype of pandas holds; any other dtype as it is.
+
+    Nullable and Arrow ones name it numpy_dtype, sparse ones subtype.
+    """
+    if hasattr(dtype, "fill_value"):  # sparse: intervals have a subtype, too, and hold none of it
+        return dtype.subtype
+    return getattr(dtype, "numpy_dtype", dtype)
+
+
 def _read_pandas(label: str, series: Any) -> Column:
     import pandas
 
@@ -205,9 +215,8 @@ def _read_pandas(label: str, series: Any) -> Column:
         return Column(label, values, str(dtype), has_categories=True)
     if isinstance(dtype, np.dtype):
         return Column(label, series.to_numpy(), str(dtype))
-    # What an extension dtype holds: nullable and Arrow ones name it numpy_dtype, sparse subtype.
-    subtype = dtype.subtype if isinstance(dtype, pandas.SparseDtype) else object
-    held = np.dtype(getattr(dtype, "numpy_dtype", subtype))
+    held = held_dtype(dtype)
+    held = held if isinstance(held, np.dtype) else np.dtype(object)
     if held.kind in "biuf":
         if not series.isna().any():
             return Column(label, series.to_numpy(dtype=held), str(dtype))

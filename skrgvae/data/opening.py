@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from skrgvae.data.blocks import SlicedBlocks, as_blocks
 from skrgvae.data.cells import float_dtype
 from skrgvae.data.columns import Columns
-from skrgvae.data.frames import as_table, is_frame, known_frame, refuse_lazy
+from skrgvae.data.frames import as_table, held_dtype, is_frame, known_frame, refuse_lazy
 from skrgvae.data.learning import ColumnsSoFar, columns_of_sparse
 from skrgvae.data.sources import ArrayRows, BlockRows, Blocks, Source
 
@@ -144,7 +144,6 @@ class Opener:
 
 def _holds_float32(table: Any) -> bool:
     dtypes = table.dtypes if hasattr(table, "dtypes") else [table.dtype]
-    # Of either byte order, and of the libraries' own types; what pandas holds by Arrow or without
-    # its zeros has names of its own.
-    held = (getattr(x, "numpy_dtype", getattr(x, "subtype", x)) for x in dtypes)
+    # Of either byte order, and of the libraries' own types.
+    held = map(held_dtype, dtypes)
     return all(str(dtype).lower() in ("float32", ">f4", "<f4") for dtype in held)

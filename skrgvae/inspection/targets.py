@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from skrgvae.data.cells import is_missing
+from skrgvae.data.cells import are_missing
 from skrgvae.inspection.tables import activity, as_table, checked, emitted_units
 
 
@@ -74,13 +74,12 @@ def associations(encoder: Any, X: ArrayLike, y: ArrayLike, task: str = "auto") -
     target = column_or_1d(y)
     check_consistent_length(features, target)
     assert_all_finite(target, input_name="y")
-    # scikit-learn looks for what is missing among floats alone.
-    if target.dtype == object:
-        _refuse_missing([is_missing(value) for value in target])
-        if len({isinstance(value, str) for value in target}) > 1:
-            raise ValueError("Input y must be uniformly strings or numbers. Got both.")
-    elif target.dtype.kind in "mM":
-        _refuse_missing(np.isnat(target))
+    if target.dtype.kind in "OmM":  # scikit-learn looks for what is missing among floats alone
+        missing = np.flatnonzero(are_missing(target))
+        if len(missing):
+            raise ValueError(f"Input y has no entry in row {missing[0]}.")
+    if target.dtype == object and len({isinstance(value, str) for value in target}) > 1:
+        raise ValueError("Input y must be uniformly strings or numbers. Got both.")
     if task == "auto":
         is_number = type_of_target(target, input_name="y") == "continuous"
         task = "regression" if is_number else "classification"
@@ -112,12 +111,6 @@ def associations(encoder: Any, X: ArrayLike, y: ArrayLike, task: str = "auto") -
             "p_adjusted": p_adjusted,
         }
     )
-
-
-def _refuse_missing(missing: ArrayLike) -> None:
-    rows = np.flatnonzero(missing)
-    if len(rows):
-        raise ValueError(f"Input y has no entry in row {rows[0]}.")
 
 
 # Each takes values of a unit and the position of the target's value among the sorted ones, which

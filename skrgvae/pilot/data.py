@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from skrgvae.data.cells import Column, is_missing
+from skrgvae.data.cells import Column, are_missing
 from skrgvae.data.frames import read_columns
 from skrgvae.pilot.records import SetAside
 
@@ -124,8 +124,7 @@ def _labels(y: Any) -> NDArray:
     y = column_or_1d(y)
     if y.dtype == object:
         _ = Column("y", y, "object").kind  # refuses what is no label, and strings among numbers
-    missing = np.isnat(y) if y.dtype.kind in "mM" else map(is_missing, y.tolist())
-    if any(missing):
+    if are_missing(y).any():
         raise ValueError("the target has missing values: leave these rows out")
     return y
 

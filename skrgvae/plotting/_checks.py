@@ -9,28 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skrgvae.resolve import is_whole
+
 
 def check_count(name: str, value: Any, lowest: int = 1) -> int:
     """Refuse what is not an int of at least `lowest`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < lowest:
+    if not is_whole(value) or int(value) < lowest:
         raise ValueError(f"{name} must be an int in the range [{lowest}, inf). Got {value!r}.")
     return int(value)
 
 
 def check_index(name: str, value: Any, size: int) -> int:
     """Refuse what is not a position among `size` things, 0 = first."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or not 0 <= int(value) < size:
+    if not is_whole(value) or not 0 <= int(value) < size:
         raise ValueError(f"{name} must be an int in the range [0, {size - 1}]. Got {value!r}.")
     return int(value)
 
 
 def check_epoch(name: str, value: Any, n_epochs: int) -> None:
     """Refuse what is not the number of an epoch, 1 = first."""
-    if (
-        not isinstance(value, Integral)
-        or isinstance(value, bool)
-        or not 1 <= int(value) <= n_epochs
-    ):
+    if not is_whole(value) or not 1 <= int(value) <= n_epochs:
         raise ValueError(
             f"{name} must be None or an epoch, an int in the range [1, {n_epochs}]. Got {value!r}."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 # M. Okabe, K. Ito (2008), Color Universal Design.
@@ -27,6 +28,12 @@ DISTINCT = tuple(
 def as_it_stands(name: str) -> str:
     """A name for matplotlib to draw, which would read a formula between two dollar signs."""
     return name.replace("$", r"\$")
+
+
+def with_values(names: Sequence[str], values: Iterable[float]) -> list[str]:
+    """Names to draw, each with a value."""
+    pairs = zip(names, values, strict=True)
+    return [f"{as_it_stands(name)}: {value:.2g}" for name, value in pairs]
 
 
 def line_styles(n_lines: int) -> list[dict[str, Any]]:

@@ -21,7 +21,15 @@ from skrgvae.plotting._checks import (
     check_table,
 )
 from skrgvae.plotting._reading import table_of
-from skrgvae.plotting._style import BLUE, COLORS, SMALL, VERMILION, as_it_stands, symmetric_norm
+from skrgvae.plotting._style import (
+    BLUE,
+    COLORS,
+    SMALL,
+    VERMILION,
+    as_it_stands,
+    symmetric_norm,
+    with_values,
+)
 from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
 
 PANELS_ACROSS, PANEL_WIDTH = 4, 3.0  # at most, and in inches
@@ -255,9 +263,7 @@ class DictionaryDisplay:
         largest = np.abs(images).max(axis=(1, 2))
         # Each on its own scale: on a common one, the strongest few would leave the others gray.
         scaled = images / np.where(largest > 0, largest, 1.0)[:, None, None]
-        labels = [
-            f"{as_it_stands(name)}: {size:.2g}" for name, size in zip(names, largest, strict=True)
-        ]
+        labels = with_values(names, largest)
         self.images_ = draw_tiles(
             self.axes_[0], scaled, n_across, symmetric_norm(1.0), COLORS, labels
         )

@@ -21,7 +21,7 @@ from skrgvae.plotting._checks import (
 )
 from skrgvae.plotting._deviations import COLORED, add_colorbar, column_mean, mean_and_spread
 from skrgvae.plotting._reading import table_of, unit_values
-from skrgvae.plotting._style import SMALL, as_it_stands
+from skrgvae.plotting._style import SMALL, as_it_stands, with_values
 from skrgvae.plotting._tiles import draw_tiles, tiles_across, tiles_size
 
 
@@ -222,7 +222,7 @@ class TopRowsDisplay:
         n_across = tiles_across(ax, len(images), images.shape[1:])
         width, height = tiles_size(len(images), n_across, images.shape[1:], labelled=True)
         self.ax_ = single_axes(ax, (max(width, 4.0), height + 0.5))
-        labels = _labels(index, values)
+        labels = with_values(index, values)
         known = images[~np.isnan(images)]
         norm = Normalize(known.min(), known.max()) if known.size else Normalize(0.0, 1.0)
         self.images_ = draw_tiles(self.ax_, images, n_across, norm, "gray", labels)
@@ -274,17 +274,12 @@ class TopRowsDisplay:
             rotation=35,
             ha="right",
         )
-        labels = _labels(index, values)
+        labels = with_values(index, values)
         self.ax_.set_yticks(range(len(rows)), labels)
         self.ax_.set_ylabel("row: value of the unit")
         self.ax_.tick_params(length=0)
         self.ax_.spines[:].set_visible(False)
         self.colorbar_ = add_colorbar(self.ax_, self.images_[0])
-
-
-def _labels(index: list[str], values: NDArray[np.float64]) -> list[str]:
-    pairs = zip(index, values, strict=True)
-    return [f"{as_it_stands(name)}: {value:.2g}" for name, value in pairs]
 
 
 def _shown(value: float) -> str:

@@ -50,6 +50,14 @@ def test_the_number_is_put_back_after_an_error(two_threads):
     assert torch.get_num_threads() == 2
 
 
+def beside_a_training(work):
+    """Work in a thread that is born while another one trains."""
+    with threads_for(0.0):
+        thread = Thread(target=work)
+        thread.start()
+        thread.join()
+
+
 @pytest.mark.parametrize(("work", "expected"), [(0.0, 1), (WORTH_THREADS, 2)])
 def test_a_thread_born_meanwhile_gets_the_users_number(two_threads, work, expected):
     seen = []
@@ -59,10 +67,7 @@ def test_a_thread_born_meanwhile_gets_the_users_number(two_threads, work, expect
             seen.append(torch.get_num_threads())
         seen.append(torch.get_num_threads())
 
-    with threads_for(0.0):
-        thread = Thread(target=other)
-        thread.start()
-        thread.join()
+    beside_a_training(other)
     assert seen == [expected, 2]
     assert torch.get_num_threads() == 2
 
@@ -94,10 +99,7 @@ def test_a_thread_with_a_number_of_its_own_keeps_that_inside(two_threads):
             seen.append(torch.get_num_threads())
         seen.append(torch.get_num_threads())
 
-    with threads_for(0.0):
-        thread = Thread(target=other)
-        thread.start()
-        thread.join()
+    beside_a_training(other)
     assert seen == [1, 2]
 
 
